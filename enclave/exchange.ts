@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * One message's journey between one client and one server (DESIGN section 3): frame, parse strictly, bind the id,
+ * decide, record, act. The judged message is re-serialised and moves on; received bytes never do. Nothing moves before
+ * its row is durable, in the order that `audit.order` names.
+ */
+import type { Direction } from '../shared/audit/row.ts';
+import type { FrameEvent } from '../shared/frame/ndjson.ts';
+import type { Malformed } from '../shared/jsonrpc/message.ts';
+import { decodeMessage, guessId } from '../shared/jsonrpc/message.ts';
+import { ClientSide } from './exchange/client-side.ts';
+import { Conversation } from './exchange/conversation.ts';
+import { Ledger } from './exchange/ledger.ts';
+import type { ExchangeParts } from './exchange/parts.ts';
+import { ServerSide } from './exchange/server-side.ts';
+import { Catalog } from './pins/catalog.ts';
+import { Review } from './pins/review.ts';
+
+/** A message as it came in: its elements and what they share. */
+interface Arrival {
+  readonly bytes: number;
+  /** Microseconds. */
+  readonly at: number;
+}
+
+function unreadable(event: Exclude<FrameEvent, { kind: 'frame' }>): Malformed {
+  const oversize = event.kind === 'oversize';
+  return {
+    kind: 'malformed',
+    code: oversize ? 'FRAME_TOO_LARGE' : 'FRAME_UNTERMINATED',
+    hint: oversize ? 'send less in one message' : 'end every message with a line feed',
+    id: guessId(event.head, event.tail),
+  };
+}
+
+export class Exchange {
+  readonly #parts: ExchangeParts;
+  readonly #conversation: Conversation;
+  readonly #client: ClientSide;
+  readonly #server: ServerSide;
+
+  constructor(parts: ExchangeParts) {
+    this.#parts = parts;
+    this.#conversation = new Conversation(parts.session);
+    const ledger = new Ledger(parts);
+    const review = new Review(parts, ledger);
+    const catalog: Catalog = new Catalog({
+      fetchPage: (cursor, msMax) => this.#client.listTools(cursor, msMax),
+      judge: (pages) => review.judge(pages),
+      visible: (name) => parts.policy.decideTool(parts.server, name, parts.soleServer).kind !== 'deny',
+      now: parts.clock.now,
+      randomHex: parts.randomHex,
+    });
+    const context = { parts, conversation: this.#conversation, catalog, ledger };
+    this.#client = new ClientSide(context);
+    this.#server = new ServerSide(context);
+  }
+
+  /** Takes one frame from the client; resolves when it has been dealt with. */
+  fromClient(event: FrameEvent): Promise<void> {
+    return this.#take(event, 'c2s', this.#client);
+  }
+
+  /** Takes one frame from the server; resolves when it has been dealt with. */
+  fromServer(event: FrameEvent): Promise<void> {
+    return this.#take(event, 's2c', this.#server);
+  }
+
+  /** The server is gone: whoever still waits for an answer of its gets one. */
+  async serverGone(): Promise<void> {
+    await this.#client.serverGone();
+  }
+
+  /** Requests of the client's that have no answer yet. */
+  get waiting(): number {
+    return this.#conversation.fromClient.size;
+  }
+
+  async #take(event: FrameEvent, dir: Direction, side: ClientSide | ServerSide): Promise<void> {
+    const at = this.#parts.clock.mono();
+    if (event.kind !== 'frame') {
+      await side.malformed(unreadable(event), { bytes: event.bytes, at });
+      return;
+    }
+    const arrival: Arrival = { bytes: event.bytes.length, at };
+    const decoded = decodeMessage(event.bytes, dir);
+    switch (decoded.kind) {
+      case 'malformed':
+        await side.malformed(decoded, arrival);
+        return;
+      case 'single':
+        await side.element(decoded.element, arrival);
+        return;
+      case 'batch':
+        if (this.#conversation.era === 'modern') {
+          const hint = 'send one message per line';
+          await side.malformed({ kind: 'malformed', code: 'BATCH_NOT_ALLOWED', hint, id: null }, arrival);
+          return;
+        }
+        // Every element is judged by itself and goes on by itself, whatever revision was agreed on.
+        await Promise.all(decoded.elements.map((element) => side.element(element, arrival)));
+    }
+  }
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Takes out of a client's declared capabilities what the policy denies the server, so that a well-behaved server does
+ * not ask for it (mcp.md section 3, row 3). Requests that come all the same are refused one by one.
+ */
+import type { JsonObject, JsonValue } from '../../shared/json/value.ts';
+import { emptyObject, isJsonObject, jsonObject } from '../../shared/json/value.ts';
+import { META_CLIENT_CAPABILITIES } from '../../shared/mcp/meta.ts';
+import type { Policy } from '../policy/types.ts';
+
+function without(value: JsonObject, ...keys: readonly string[]): JsonObject {
+  const copy = emptyObject();
+  for (const [key, member] of Object.entries(value)) {
+    if (!keys.includes(key)) copy[key] = member;
+  }
+  return copy;
+}
+
+function withMember(value: JsonObject, key: string, member: JsonValue): JsonObject {
+  const copy = without(value);
+  copy[key] = member;
+  return copy;
+}
+
+function denies(policy: Policy, method: string, params?: JsonObject): boolean {
+  return policy.decideMethod('s2c', method, params, true).kind !== 'allow';
+}
+
+/** An elicitation capability without modes means forms (2025-06-18); with modes, each stands for itself. */
+function stripElicitation(policy: Policy, capabilities: JsonObject): JsonObject {
+  const declared = capabilities['elicitation'];
+  if (!isJsonObject(declared)) return capabilities;
+  const denied = ['form', 'url'].filter((mode) => denies(policy, 'elicitation/create', jsonObject({ mode })));
+  if (denied.length === 0) return capabilities;
+  const modes = Object.keys(declared);
+  if (modes.length === 0) return denied.includes('form') ? without(capabilities, 'elicitation') : capabilities;
+  const left = without(declared, ...denied);
+  return Object.keys(left).length === 0
+    ? without(capabilities, 'elicitation')
+    : withMember(capabilities, 'elicitation', left);
+}
+
+function stripTasks(policy: Policy, capabilities: JsonObject): JsonObject {
+  const tasks = capabilities['tasks'];
+  const requests = isJsonObject(tasks) ? tasks['requests'] : undefined;
+  if (!isJsonObject(tasks) || !isJsonObject(requests)) return capabilities;
+  const drop: string[] = [];
+  if (denies(policy, 'sampling/createMessage')) drop.push('sampling');
+  if (denies(policy, 'elicitation/create', jsonObject({ mode: 'form' }))) drop.push('elicitation');
+  if (!drop.some((key) => key in requests)) return capabilities;
+  return withMember(capabilities, 'tasks', withMember(tasks, 'requests', without(requests, ...drop)));
+}
+
+/** The capabilities that the server is told of. Returns the same object where nothing is denied. */
+export function permittedCapabilities(policy: Policy, capabilities: JsonObject): JsonObject {
+  let kept = capabilities;
+  if ('sampling' in kept && denies(policy, 'sampling/createMessage')) kept = without(kept, 'sampling');
+  if ('roots' in kept && denies(policy, 'roots/list')) kept = without(kept, 'roots');
+  return stripTasks(policy, stripElicitation(policy, kept));
+}
+
+/** A request's params with the capabilities of `initialize` or of a modern `_meta` reduced to what is permitted. */
+export function permittedParams(policy: Policy, params: JsonObject | undefined): JsonObject | undefined {
+  if (params === undefined) return undefined;
+  const declared = params['capabilities'];
+  let kept = params;
+  if (isJsonObject(declared)) {
+    const permitted = permittedCapabilities(policy, declared);
+    if (permitted !== declared) kept = withMember(kept, 'capabilities', permitted);
+  }
+  const meta = kept['_meta'];
+  const modern = isJsonObject(meta) ? meta[META_CLIENT_CAPABILITIES] : undefined;
+  if (isJsonObject(meta) && isJsonObject(modern)) {
+    const permitted = permittedCapabilities(policy, modern);
+    if (permitted !== modern) {
+      kept = withMember(kept, '_meta', withMember(meta, META_CLIENT_CAPABILITIES, permitted));
+    }
+  }
+  return kept;
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What is known of one client connection: its era, the requests in flight in both directions, and the tokens that tie
+ * later messages to them. A request id is bound by type and value to exactly one request (mcp.md rule 3).
+ */
+import { IN_FLIGHT_MAX } from '../../shared/limits.ts';
+import type { JsonObject, JsonValue } from '../../shared/json/value.ts';
+import { isJsonObject } from '../../shared/json/value.ts';
+import type { RequestId } from '../../shared/jsonrpc/message.ts';
+import type { Era, Revision } from '../../shared/mcp/revisions.ts';
+
+/** What the peer answered to a request that the gateway made by itself. */
+export type GatewayAnswer =
+  | { readonly kind: 'result'; readonly result: JsonObject }
+  | { readonly kind: 'error'; readonly error: JsonObject }
+  | { readonly kind: 'refused'; readonly code: string };
+
+/** A request that waits for its answer. */
+export interface Pending {
+  readonly id: RequestId;
+  readonly callId: string;
+  readonly method: string;
+  /** The method as rows and logs show it. */
+  readonly shownMethod: string;
+  readonly tool: string | null;
+  readonly era: Era;
+  readonly origin: 'client' | 'server' | 'gateway';
+  /** Microseconds. */
+  readonly arrived: number;
+  readonly progressToken: RequestId | null;
+  /** True once the request went to the peer. */
+  sent: boolean;
+  cancelled: boolean;
+  /** For requests of the gateway's own. */
+  readonly settle?: (answer: GatewayAnswer) => void;
+}
+
+function keyOf(id: RequestId): string {
+  return `${typeof id}:${id}`;
+}
+
+/** Requests of one direction. */
+export class InFlight {
+  readonly #pending = new Map<string, Pending>();
+  readonly #tokens = new Map<string, number>();
+  /** Cancelled requests whose late answer may still come, oldest first. */
+  readonly #late = new Map<string, Pending>();
+
+  get size(): number {
+    return this.#pending.size;
+  }
+
+  get full(): boolean {
+    return this.#pending.size >= IN_FLIGHT_MAX;
+  }
+
+  get(id: RequestId): Pending | undefined {
+    return this.#pending.get(keyOf(id));
+  }
+
+  add(pending: Pending): void {
+    this.#pending.set(keyOf(pending.id), pending);
+    if (pending.progressToken !== null) {
+      const token = keyOf(pending.progressToken);
+      this.#tokens.set(token, (this.#tokens.get(token) ?? 0) + 1);
+    }
+  }
+
+  /** Takes the request out; its answer is no longer expected. */
+  remove(pending: Pending): void {
+    if (!this.#pending.delete(keyOf(pending.id)) || pending.progressToken === null) return;
+    const token = keyOf(pending.progressToken);
+    const left = (this.#tokens.get(token) ?? 1) - 1;
+    if (left === 0) this.#tokens.delete(token);
+    else this.#tokens.set(token, left);
+  }
+
+  /** Takes a cancelled request out and remembers it, so that a late answer is recorded with its request. */
+  cancel(pending: Pending): void {
+    pending.cancelled = true;
+    this.remove(pending);
+    this.#late.set(keyOf(pending.id), pending);
+    const oldest = this.#late.keys().next();
+    if (this.#late.size > IN_FLIGHT_MAX && oldest.done !== true) this.#late.delete(oldest.value);
+  }
+
+  /** The cancelled request that this id answers late, once. */
+  takeLate(id: RequestId): Pending | undefined {
+    const late = this.#late.get(keyOf(id));
+    this.#late.delete(keyOf(id));
+    return late;
+  }
+
+  hasToken(token: RequestId): boolean {
+    return this.#tokens.has(keyOf(token));
+  }
+
+  all(): readonly Pending[] {
+    return [...this.#pending.values()];
+  }
+}
+
+/** Tasks whose later messages belong to a tool call (2025-11-25 and the modern extension). */
+class TaskTools {
+  readonly #tools = new Map<string, { tool: string; token: RequestId | null }>();
+
+  add(taskId: string, tool: string, token: RequestId | null): void {
+    this.#tools.set(taskId, { tool, token });
+    const oldest = this.#tools.keys().next();
+    if (this.#tools.size > IN_FLIGHT_MAX && oldest.done !== true) this.#tools.delete(oldest.value);
+  }
+
+  toolOf(taskId: JsonValue | undefined): string | null {
+    return typeof taskId === 'string' ? (this.#tools.get(taskId)?.tool ?? null) : null;
+  }
+
+  hasToken(token: RequestId): boolean {
+    for (const task of this.#tools.values()) if (task.token === token) return true;
+    return false;
+  }
+}
+
+/** The state of one client connection. */
+export class Conversation {
+  /** Null until the first handshake succeeded; fixed from then on. */
+  era: Era | null = null;
+  /** The revision that the server answered to `initialize`. */
+  revision: Revision | null = null;
+  /** `_meta` of the client's last modern request: the gateway's own listing speaks with the same capabilities. */
+  modernMeta: JsonObject | null = null;
+  readonly fromClient: InFlight = new InFlight();
+  readonly fromServer: InFlight = new InFlight();
+  readonly tasks: TaskTools = new TaskTools();
+  #calls = 0;
+  readonly session: string;
+
+  /** @param session 16 hex digits */
+  constructor(session: string) {
+    this.session = session;
+  }
+
+  /** 32 hex digits: the session and a counter. */
+  nextCallId(): string {
+    this.#calls += 1;
+    return this.session + this.#calls.toString(16).padStart(16, '0');
+  }
+
+  /** The revision whose methods are known now; null while the handshake is open. */
+  revisionFor(era: Era): Revision | null {
+    return era === 'modern' ? '2026-07-28' : this.revision;
+  }
+}
+
+/** The progress token of a request's `_meta`, if it is usable. */
+export function progressTokenOf(params: JsonObject | undefined): RequestId | null {
+  const meta = params?.['_meta'];
+  const token = isJsonObject(meta) ? meta['progressToken'] : undefined;
+  return typeof token === 'string' || typeof token === 'number' ? token : null;
+}

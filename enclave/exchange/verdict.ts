@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What was decided for one message, and the JSON-RPC error that a refused request is answered with. */
+import type { ErrorCode, MalformedCode } from '../../shared/errors.ts';
+import type { JsonObject } from '../../shared/json/value.ts';
+import { jsonObject } from '../../shared/json/value.ts';
+import type { RequestId } from '../../shared/jsonrpc/message.ts';
+import { errorMessage } from '../../shared/jsonrpc/message.ts';
+import type { Era } from '../../shared/mcp/revisions.ts';
+import type { PolicyDecision } from '../policy/types.ts';
+
+/** The judged message moves on, possibly rewritten. */
+export interface Forward {
+  readonly kind: 'forward';
+  readonly value: JsonObject;
+  readonly decision: 'allow' | 'alert';
+  readonly rule: string | null;
+  readonly code: ErrorCode | null;
+  readonly reason: string;
+  readonly redactions: number;
+}
+
+/** The gateway answers by itself. */
+export interface Answer {
+  readonly kind: 'answer';
+  readonly result: JsonObject;
+  readonly rule: string | null;
+  readonly reason: string;
+}
+
+/** The message ends here. */
+export interface Refuse {
+  readonly kind: 'refuse';
+  readonly decision: 'deny' | 'hold';
+  readonly code: ErrorCode;
+  readonly rule: string | null;
+  /** The rule as it may be shown to the peer. */
+  readonly shownRule: string | null;
+  /** For the log line. */
+  readonly reason: string;
+  /** For the peer. */
+  readonly message: string;
+  readonly hint: string;
+  /** An upstream's own JSON-RPC error, passed on instead of a denial. */
+  readonly upstreamError?: JsonObject;
+}
+
+export type Verdict = Forward | Answer | Refuse;
+
+/** A message that moves on as it is. */
+export function forward(value: JsonObject, rule: string | null = null, reason = 'default allow'): Forward {
+  return { kind: 'forward', value, decision: 'allow', rule, code: null, reason, redactions: 0 };
+}
+
+/** A message that moves on and is marked in the log. */
+export function forwardWithAlert(value: JsonObject, code: ErrorCode, reason: string): Forward {
+  return { kind: 'forward', value, decision: 'alert', rule: null, code, reason, redactions: 0 };
+}
+
+/** A message that is refused for a reason that is not a rule of the policy. */
+export function refuse(code: ErrorCode, message: string, hint: string): Refuse {
+  return { kind: 'refuse', decision: 'deny', code, rule: null, shownRule: null, reason: message, message, hint };
+}
+
+/** What the policy refused or holds. */
+export function refuseByPolicy(decision: Exclude<PolicyDecision, { kind: 'allow' }>): Refuse {
+  const { code, rule, pattern, reason, message, hint } = decision;
+  return { kind: 'refuse', decision: decision.kind, code, rule, shownRule: pattern ?? rule, reason, message, hint };
+}
+
+const malformedNumbers: ReadonlyMap<MalformedCode, number> = new Map<MalformedCode, number>([
+  ['ENVELOPE_INVALID', -32600],
+  ['ENVELOPE_KEY', -32600],
+  ['JSONRPC_VERSION', -32600],
+  ['ID_INVALID', -32600],
+  ['METHOD_INVALID', -32600],
+  ['BATCH_EMPTY', -32600],
+  ['BATCH_TOO_LARGE', -32600],
+  ['BATCH_NOT_ALLOWED', -32600],
+  ['PARAMS_INVALID', -32602],
+]);
+
+/** The answer to a message that is refused for its form (JSON-RPC 2.0 section 5.1). */
+export function malformedError(id: RequestId | null, code: MalformedCode, hint: string): JsonObject {
+  const data = jsonObject({ code, hint });
+  return errorMessage(id, malformedNumbers.get(code) ?? -32700, `refused by mcp-bastion: ${code}`, data);
+}
+
+const protocolNumbers: ReadonlyMap<ErrorCode, number> = new Map<ErrorCode, number>([
+  // Clients fall back to what an older peer offers when they see "method not found": a denial code would stop them.
+  ['METHOD_UNKNOWN', -32601],
+  ['METHOD_WRONG_DIRECTION', -32601],
+  ['METHOD_WRONG_KIND', -32600],
+  ['CURSOR_UNKNOWN', -32602],
+  ['PARAMS_INVALID', -32602],
+]);
+
+/**
+ * The answer to a denied request: -32001 on revisions up to 2025-11-25, -31001 on 2026-07-28, where the range of -32001
+ * is reserved. `data.code` is authoritative on both.
+ */
+export function denialError(id: RequestId, era: Era | null, refusal: Refuse, tool: string | null): JsonObject {
+  if (refusal.upstreamError !== undefined) {
+    return jsonObject({ jsonrpc: '2.0', id, error: refusal.upstreamError });
+  }
+  const number = protocolNumbers.get(refusal.code) ?? (era === 'modern' ? -31001 : -32001);
+  const data = jsonObject({
+    code: refusal.code,
+    rule: refusal.shownRule,
+    tool: tool ?? undefined,
+    hint: refusal.hint,
+  });
+  return errorMessage(id, number, `denied by mcp-bastion: ${refusal.message}`, data);
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Moves frames from a stream into the exchange and text out of it, with backpressure both ways. */
+import { fstatSync } from 'node:fs';
+import { Socket } from 'node:net';
+import type { Readable, Writable } from 'node:stream';
+import type { FrameEvent } from '../../shared/frame/ndjson.ts';
+import { createNdjsonFramer } from '../../shared/frame/ndjson.ts';
+import { MESSAGE_BYTES_MAX, PIPELINE_BYTES_MAX, PIPELINE_MESSAGES_MAX } from '../../shared/limits.ts';
+import type { Outlet } from '../exchange/parts.ts';
+
+/** Lets only so many messages be under way; the stream is not read on meanwhile. */
+class Pipeline {
+  #messages = 0;
+  #bytes = 0;
+  #wake: (() => void) | null = null;
+
+  async enter(bytes: number): Promise<void> {
+    while (this.#messages >= PIPELINE_MESSAGES_MAX || (this.#messages > 0 && this.#bytes + bytes > PIPELINE_BYTES_MAX)) {
+      await this.#change();
+    }
+    this.#messages += 1;
+    this.#bytes += bytes;
+  }
+
+  leave(bytes: number): void {
+    this.#messages -= 1;
+    this.#bytes -= bytes;
+    this.#wake?.();
+  }
+
+  async empty(): Promise<void> {
+    while (this.#messages > 0) await this.#change();
+  }
+
+  async #change(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    this.#wake = null;
+  }
+}
+
+function sizeOf(event: FrameEvent): number {
+  return event.kind === 'frame' ? event.bytes.length : 0;
+}
+
+/**
+ * Reads a stream to its end and hands each frame on in order; resolves when all have been dealt with.
+ *
+ * @param fault called once for an error that is not an expected outcome: the gateway then has to end
+ */
+export async function pumpFrames(
+  stream: Readable,
+  take: (event: FrameEvent) => Promise<void>,
+  fault: (error: unknown) => void,
+): Promise<void> {
+  const framer = createNdjsonFramer({ bytesMax: MESSAGE_BYTES_MAX });
+  const pipeline = new Pipeline();
+  const hand = async (events: readonly FrameEvent[]): Promise<void> => {
+    for (const event of events) {
+      const bytes = sizeOf(event);
+      await pipeline.enter(bytes);
+      void take(event)
+        .catch(fault)
+        .finally(() => pipeline.leave(bytes));
+    }
+  };
+  try {
+    for await (const chunk of stream) {
+      if (chunk instanceof Uint8Array) await hand(framer.push(chunk));
+    }
+  } catch (error) {
+    // A pipe that breaks is an end like any other; what was read before it counts.
+    if (!(error instanceof Error && 'code' in error)) throw error;
+  }
+  await hand(framer.end());
+  await pipeline.empty();
+}
+
+/** An outlet on a stream. A peer that is gone takes nothing more, and that is no error here. */
+export function streamOutlet(stream: Writable): Outlet {
+  let drained: Promise<void> | null = null;
+  const drain = (): Promise<void> =>
+    new Promise((resolve) => {
+      const done = (): void => {
+        stream.off('drain', done);
+        stream.off('close', done);
+        drained = null;
+        resolve();
+      };
+      stream.on('drain', done);
+      stream.on('close', done);
+    });
+  stream.on('error', () => stream.destroy());
+  return {
+    send(text) {
+      if (stream.destroyed || stream.writableEnded) return Promise.resolve();
+      if (stream.write(`${text}\n`)) return Promise.resolve();
+      drained ??= drain();
+      return drained;
+    },
+  };
+}
+
+/**
+ * Standard output as a stream that never blocks the process: Node's own writes to a pipe wait for the reader, and a
+ * client that first wants its input taken would then wait for ever.
+ */
+export function clientOutput(): Writable {
+  const file = fstatSync(1);
+  return file.isFIFO() || file.isSocket() ? new Socket({ fd: 1, readable: false, writable: true }) : process.stdout;
+}

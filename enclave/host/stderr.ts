@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * An upstream's standard error, made safe to show: lines and rate are bounded, control and invisible characters are
+ * taken out, and what the policy redacts is redacted. The text is never parsed.
+ */
+import type { Readable } from 'node:stream';
+import { STDERR_LINE_BYTES_MAX, STDERR_LINES_PER_SECOND_MAX } from '../../shared/limits.ts';
+
+const LINE_FEED = 0x0a;
+/** Characters at the end of a cut line that are left out. */
+const CUT_MARGIN = 512;
+
+/** ANSI sequences, C0 and C1 controls, bidi marks, zero-width and tag characters. */
+const UNSAFE = /\u001b\[[0-9;?]*[ -/]*[@-~]|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u115f\u1160\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0]|[\u{e0000}-\u{e007f}]/gu;
+
+/** A line without anything that could hide or rewrite text on a terminal. */
+export function sanitiseLine(text: string): string {
+  return text.replace(UNSAFE, '');
+}
+
+export interface StderrParts {
+  readonly scrub: (text: string) => string;
+  readonly write: (line: string) => void;
+  /** Milliseconds. */
+  readonly now: () => number;
+}
+
+/** Passes on the stream's lines until it ends. */
+export function relayStderr(stream: Readable, parts: StderrParts): Promise<void> {
+  let line: Buffer[] = [];
+  let kept = 0;
+  let cut = false;
+  let second = 0;
+  let lines = 0;
+  let dropped = 0;
+  const emit = (): void => {
+    // A secret that the cut splits would not match any more: the end of a cut line is not shown.
+    const scrubbed = parts.scrub(sanitiseLine(Buffer.concat(line).toString('utf8')));
+    const text = cut ? `${scrubbed.slice(0, Math.max(0, scrubbed.length - CUT_MARGIN))} (cut)` : scrubbed;
+    line = [];
+    kept = 0;
+    cut = false;
+    const now = Math.floor(parts.now() / 1000);
+    if (now !== second) {
+      if (dropped > 0) parts.write(`(${dropped} lines left out: more than ${STDERR_LINES_PER_SECOND_MAX} in one second)`);
+      second = now;
+      lines = 0;
+      dropped = 0;
+    }
+    lines += 1;
+    if (lines > STDERR_LINES_PER_SECOND_MAX) dropped += 1;
+    else if (text.trim() !== '') parts.write(text);
+  };
+  const take = (part: Buffer): void => {
+    const room = STDERR_LINE_BYTES_MAX - kept;
+    if (part.length > room) cut = true;
+    if (room <= 0) return;
+    line.push(Buffer.from(part.subarray(0, room)));
+    kept += Math.min(room, part.length);
+  };
+  return new Promise((resolve) => {
+    stream.on('data', (chunk: Buffer) => {
+      let from = 0;
+      for (let at = chunk.indexOf(LINE_FEED); at !== -1; at = chunk.indexOf(LINE_FEED, from)) {
+        take(chunk.subarray(from, at));
+        emit();
+        from = at + 1;
+      }
+      take(chunk.subarray(from));
+    });
+    stream.on('error', () => resolve());
+    stream.on('close', () => {
+      if (kept > 0) emit();
+      resolve();
+    });
+  });
+}

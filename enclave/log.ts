@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What the gateway says on standard error, as text for people or JSON for machines. Events have a fixed set of fields;
+ * none of them can hold a payload or a raw tool name. Lines that the reader does not take in time are dropped, so that
+ * a client which ignores standard error never stops the gateway.
+ */
+import pino from 'pino';
+import type { Direction, RowDecision } from '../shared/audit/row.ts';
+import type { ErrorCode } from '../shared/errors.ts';
+
+/** Bytes of log output that may wait for a slow reader. */
+const LOG_BUFFER_BYTES_MAX = 1024 * 1024;
+
+export interface DecisionEvent {
+  readonly dir: Direction;
+  readonly server: string;
+  /** A method that some revision defines, or its label. */
+  readonly method: string;
+  /** `tool#` label. */
+  readonly tool: string | null;
+  readonly decision: RowDecision;
+  readonly rule: string | null;
+  readonly code: string | null;
+  readonly reason: string;
+}
+
+export interface Log {
+  decision(event: DecisionEvent): void;
+  info(message: string): void;
+  warn(code: ErrorCode | null, message: string, hint: string | null): void;
+  error(code: ErrorCode | null, message: string, hint: string | null): void;
+  /** One line of an upstream's standard error, already sanitised. */
+  upstream(server: string, line: string): void;
+  flush(): void;
+}
+
+export type LogFormat = 'text' | 'json';
+
+type Sink = ReturnType<typeof pino.destination>;
+
+function openSink(): Sink {
+  const sink = pino.destination({ fd: 2, sync: false, minLength: 0, maxLength: LOG_BUFFER_BYTES_MAX });
+  // A reader that went away must not end the gateway.
+  sink.on('error', () => undefined);
+  return sink;
+}
+
+function flush(sink: Sink): void {
+  try {
+    sink.flushSync();
+  } catch {
+    // Nobody reads any more.
+  }
+}
+
+function decisionLine(event: DecisionEvent): string {
+  const subject = event.tool === null ? event.method : `${event.method} ${event.tool}`;
+  return `${event.dir} ${subject} → ${event.decision}: ${event.reason}\n`;
+}
+
+function textLog(sink: Sink): Log {
+  const talk = (level: string, message: string, hint: string | null): void => {
+    sink.write(`mcp-bastion: ${level}${message}\n${hint === null ? '' : `hint: ${hint}\n`}`);
+  };
+  return {
+    decision: (event) => void sink.write(decisionLine(event)),
+    info: (message) => talk('', message, null),
+    warn: (_code, message, hint) => talk('warning: ', message, hint),
+    error: (_code, message, hint) => talk('error: ', message, hint),
+    upstream: (server, line) => void sink.write(`[${server}] ${line}\n`),
+    flush: () => flush(sink),
+  };
+}
+
+function jsonLog(sink: Sink): Log {
+  const logger = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, sink);
+  return {
+    decision: ({ dir, server, method, tool, decision, rule, code, reason }) =>
+      logger.info({ event: 'decision', dir, server, method, tool, decision, rule, code, reason }),
+    info: (message) => logger.info({ event: 'info' }, message),
+    warn: (code, message, hint) => logger.warn({ event: 'warning', code, hint }, message),
+    error: (code, message, hint) => logger.error({ event: 'error', code, hint }, message),
+    upstream: (server, line) => logger.info({ event: 'upstream', server, line }),
+    flush: () => flush(sink),
+  };
+}
+
+/** The log on standard error. */
+export function createLog(format: LogFormat): Log {
+  return format === 'text' ? textLog(openSink()) : jsonLog(openSink());
+}

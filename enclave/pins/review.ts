@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Judges a listing against the pins that are in force, records what changed, and keeps pins for new tools. */
+import type { PinRow } from '../../shared/audit/row.ts';
+import { Unavailable } from '../../shared/errors.ts';
+import type { JsonValue } from '../../shared/json/value.ts';
+import type { Ledger } from '../exchange/ledger.ts';
+import type { ExchangeParts } from '../exchange/parts.ts';
+import type { ListingFailure } from './catalog.ts';
+import type { JudgedTool, Pin } from './judge.ts';
+import { judgeListing, listingDigest } from './judge.ts';
+
+export class Review {
+  readonly #parts: ExchangeParts;
+  readonly #ledger: Ledger;
+  /** Digests whose change stands in the log already, by tool name. */
+  readonly #reported = new Map<string, string>();
+
+  constructor(parts: ExchangeParts, ledger: Ledger) {
+    this.#parts = parts;
+    this.#ledger = ledger;
+  }
+
+  /** @param pages the `tools` members of the upstream's pages (attacker-controlled) */
+  async judge(pages: readonly (readonly JsonValue[])[]): Promise<readonly (readonly JudgedTool[])[] | ListingFailure> {
+    const { pins, policy } = this.#parts;
+    try {
+      const known = await pins.read();
+      const judged = judgeListing(pages, known, policy.pinning);
+      if (judged.kind === 'invalid') return { kind: 'failed', code: 'RESULT_INVALID', message: judged.problem };
+      const tools = judged.pages.flat();
+      await this.#recordChanges(tools);
+      await this.#recordListing(judged.pages, tools.length);
+      await this.#keepNew(tools);
+      return judged.pages;
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error;
+      return { kind: 'failed', code: error.code, message: error.message };
+    }
+  }
+
+  async #recordChanges(tools: readonly JudgedTool[]): Promise<void> {
+    const changed = tools.filter((tool) => tool.change !== 'same' && this.#reported.get(tool.name) !== tool.digest);
+    await Promise.all(changed.map((tool) => this.#ledger.fact(this.#row(tool))));
+    for (const tool of changed) {
+      this.#reported.set(tool.name, tool.digest);
+      if (tool.decision === 'allow') continue;
+      const what = tool.change === 'drift' ? 'changed since it was pinned' : 'is new';
+      const effect = tool.decision === 'deny' ? 'it is blocked' : 'it stays usable';
+      this.#parts.log.warn(tool.code, `${tool.label} of ${this.#parts.server} ${what}; ${effect}`, 'compare it with the pins lockfile');
+    }
+  }
+
+  #row(tool: JudgedTool): PinRow {
+    const { server, session, policy } = this.#parts;
+    return {
+      kind: 'pin',
+      server,
+      session,
+      tool: tool.label,
+      change: tool.change === 'drift' ? 'drift' : 'new',
+      digest: tool.digest,
+      was: tool.was,
+      decision: tool.decision,
+      code: tool.code,
+      count: null,
+      policy: policy.digest,
+    };
+  }
+
+  async #recordListing(pages: readonly (readonly JudgedTool[])[], count: number): Promise<void> {
+    const { server, session, policy } = this.#parts;
+    await this.#ledger.fact({
+      kind: 'pin',
+      server,
+      session,
+      tool: null,
+      change: 'listed',
+      digest: listingDigest(pages),
+      was: null,
+      decision: 'allow',
+      code: null,
+      count,
+      policy: policy.digest,
+    });
+  }
+
+  async #keepNew(tools: readonly JudgedTool[]): Promise<void> {
+    const firstSeen = new Date(this.#parts.clock.now()).toISOString();
+    const fresh = new Map<string, Pin>();
+    for (const tool of tools) {
+      if (tool.change === 'new' && tool.decision !== 'deny') fresh.set(tool.name, { sha256: tool.digest, firstSeen });
+    }
+    if (fresh.size > 0) await this.#parts.pins.add(fresh);
+  }
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Rules that can never decide anything. They are errors, because their author believes that they do. Works on what could
+ * be read of a document, so that these problems are reported together with those of its form.
+ */
+import { foldKey } from '../../shared/json/fold.ts';
+import { compileGlob, hasWildcard } from './glob.ts';
+import { NEVER_DENIED } from './methods.ts';
+
+/** What could be read; entries that are no text are undefined and keep their place. */
+export interface RuleLists {
+  readonly defaultAllow: boolean;
+  readonly denyTools: readonly (string | undefined)[];
+  readonly allowTools: readonly (string | undefined)[];
+  readonly requireApproval: readonly (string | undefined)[];
+  readonly redactPatterns: readonly (string | undefined)[];
+  readonly deniedMethods: readonly string[];
+}
+
+export interface DeadRule {
+  /** Place in the document. */
+  readonly path: readonly (string | number)[];
+  readonly problem: string;
+  readonly hint: string;
+}
+
+/** All dead rules, in no particular order. */
+export function deadRules(lists: RuleLists): DeadRule[] {
+  const { denyTools, allowTools, requireApproval, redactPatterns } = lists;
+  return [
+    ...repeated('deny_tools', denyTools, foldKey),
+    ...repeated('allow_tools', allowTools, (pattern) => pattern),
+    ...repeated('require_approval', requireApproval, foldKey),
+    ...repeated('redact_args', redactPatterns, (pattern) => pattern),
+    ...(lists.defaultAllow ? withoutEffect(allowTools) : denied('allow_tools', allowTools, denyTools)),
+    ...denied('require_approval', requireApproval, denyTools),
+    ...undeniable(lists.deniedMethods),
+  ];
+}
+
+type Patterns = readonly (string | undefined)[];
+
+function* present(patterns: Patterns): Generator<readonly [number, string]> {
+  for (const [index, pattern] of patterns.entries()) {
+    if (pattern !== undefined) yield [index, pattern];
+  }
+}
+
+function repeated(key: string, patterns: Patterns, keyOf: (pattern: string) => string): DeadRule[] {
+  const first = new Map<string, number>();
+  const dead: DeadRule[] = [];
+  for (const [index, pattern] of present(patterns)) {
+    const before = first.get(keyOf(pattern));
+    if (before === undefined) first.set(keyOf(pattern), index);
+    else dead.push({ path: [key, index], problem: `${key}[${index}] repeats ${key}[${before}]`, hint: 'remove one of them' });
+  }
+  return dead;
+}
+
+function withoutEffect(allowTools: Patterns): DeadRule[] {
+  return [...present(allowTools)].map(([index]) => ({
+    path: ['allow_tools', index],
+    problem: `allow_tools[${index}] has no effect: with 'default: allow' every tool is allowed that no other rule names`,
+    hint: "write 'default: deny' to allow only these tools, or remove allow_tools",
+  }));
+}
+
+/** Deny rules come first, so what they cover entirely is never asked for again. */
+function denied(key: string, patterns: Patterns, denyTools: Patterns): DeadRule[] {
+  const dead: DeadRule[] = [];
+  for (const [index, pattern] of present(patterns)) {
+    const cover = [...present(denyTools)].find(([, deny]) => covers(deny, pattern));
+    if (cover === undefined) continue;
+    const problem = `${key}[${index}] has no effect: deny_tools[${cover[0]}] denies all that it names`;
+    dead.push({ path: [key, index], problem, hint: 'deny rules always win; remove one of the two' });
+  }
+  return dead;
+}
+
+function covers(deny: string, pattern: string): boolean {
+  if (deny === pattern || /^\*+$/.test(deny)) return true;
+  if (hasWildcard(pattern)) return false;
+  const glob = compileGlob(deny);
+  return glob.ok && glob.glob.matches(pattern);
+}
+
+function undeniable(methods: readonly string[]): DeadRule[] {
+  return methods
+    .filter((method) => NEVER_DENIED.has(method))
+    .map((method) => ({
+      path: ['methods', method],
+      problem: `${method} cannot be denied: without it no session works`,
+      hint: 'remove the entry; what the method carries is judged in any case',
+    }));
+}

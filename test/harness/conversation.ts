@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Records what crosses the wire at a client, with or without the gateway, and compares two such records. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { launcher, root } from './gateway.ts';
+import type { Wire } from './gateway.ts';
+
+/** A command that notes both directions of another command's stdio in a file. */
+export function recorded(file: string, command: readonly string[]): string[] {
+  return [process.execPath, join(root, 'test', 'peers', 'recorder.ts'), file, ...command];
+}
+
+/** The same server behind the gateway. */
+export function gatewayed(policy: string, state: string, command: readonly string[]): string[] {
+  return [process.execPath, launcher, 'up', '--policy', policy, '--state', state, '--name', 'peer', '--', ...command];
+}
+
+function sorted(value: Wire): Wire {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.keys(value).sort().map((key) => [key, sorted(value[key])]));
+}
+
+/** What may differ from run to run, or by the gateway's own listing: made the same on both sides. */
+function settled(line: string): string {
+  return line
+    .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME')
+    .replaceAll(/\d{1,2}:\d\d:\d\d( [AP]M)?/g, 'TIME')
+    .replaceAll(/"(taskId|elicitationId)":"[^"]+"/g, '"$1":"ID"')
+    .replaceAll(/"nextCursor":"[^"]+"/g, '"nextCursor":"CURSOR"');
+}
+
+/** The messages of one direction in canonical form, in order. */
+export function messages(file: string, direction: '>' | '<'): string[] {
+  return readFileSync(file, 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith(direction))
+    .map((line) => settled(JSON.stringify(sorted(JSON.parse(line.slice(1))))));
+}
