@@ -79,6 +79,8 @@ export const RECOVERY_ROWS_MAX = 50_000;
 export const TRUST_BYTES_MAX: number = 32 * 1024 * 1024;
 /** Milliseconds for which a reader holds one transaction on a log. */
 export const READ_TRANSACTION_MS_MAX = 2000;
+/** Rows that inspect-log shows at most. */
+export const INSPECT_ROWS_MAX = 100_000;
 /** Directories below a path that inspect-log looks through for logs. */
 export const LOG_TREE_DEPTH_MAX = 4;
 /** Slots for logs of one server that are written at the same time. */

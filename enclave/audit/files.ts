@@ -24,6 +24,18 @@ export function epochOf(name: string): number | null {
   return digits === undefined ? null : Number(digits);
 }
 
+/** Epochs that have an anchor file but no segment. */
+export function orphanEpochs(dir: string): number[] {
+  const names = new Set(readdirSync(dir));
+  const orphans: number[] = [];
+  for (const name of names) {
+    const segment = name.replace(/\.anchor\.jsonl$/, '.sqlite');
+    const epoch = segment === name ? null : epochOf(segment);
+    if (epoch !== null && !names.has(segment)) orphans.push(epoch);
+  }
+  return orphans.sort((left, right) => left - right);
+}
+
 /** Epochs that have a file in a directory, in order. */
 export function epochsIn(dir: string): number[] {
   return readdirSync(dir)

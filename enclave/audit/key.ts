@@ -25,7 +25,7 @@ export interface AuditKey {
 }
 
 function describe(custody: AuditKey['custody'], privateKey: KeyObject): AuditKey {
-  const publicKey = fromSpki(createPublicKey(privateKey).export({ format: 'der', type: 'spki' }));
+  const publicKey = fromSpki(new Uint8Array(createPublicKey(privateKey).export({ format: 'der', type: 'spki' })));
   if (publicKey === undefined) throw new TypeError('not an ML-DSA-44 key');
   return { custody, privateKey, publicKey, fingerprint: fingerprintOf(publicKey) };
 }

@@ -60,10 +60,10 @@ export class SegmentReader implements SegmentSource {
   readonly #anchor: { readonly path: string; readonly bytes: number } | null;
 
   /** @throws Unavailable FILE_UNREADABLE, UnreadableSegment */
-  constructor(path: string) {
+  constructor(path: string, open: (path: string) => Snapshot = openSnapshot) {
     this.name = basename(path);
     this.epoch = epochOf(this.name);
-    this.#snapshot = reading(() => openSnapshot(path));
+    this.#snapshot = reading(() => open(path));
     try {
       this.schema = reading(() => schemaState(this.#snapshot.database));
       const readable = this.schema === 'expected' || this.schema === 'extended';
@@ -131,6 +131,16 @@ export class SegmentReader implements SegmentSource {
     const row: unknown = reading(() => this.#snapshot.database.prepare('SELECT idx, salt, media, data FROM payload WHERE idx = ?').get(idx));
     if (row === undefined) return undefined;
     return { idx: member(row, 'idx'), salt: member(row, 'salt'), media: member(row, 'media'), data: member(row, 'data') };
+  }
+
+  /** Null if SQLite finds its own structures sound, else what it says. Reads the whole file. */
+  quickCheck(): string | null {
+    const said = reading(() => this.#snapshot.database.pragma('quick_check(1)', { simple: true }));
+    return said === 'ok' ? null : String(said);
+  }
+
+  count(): number {
+    return Number(reading(() => this.#snapshot.database.prepare('SELECT count(*) FROM entry').pluck().get()));
   }
 
   #readBounds(): Bounds {

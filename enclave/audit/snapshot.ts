@@ -30,6 +30,12 @@ export function openSnapshot(path: string): Snapshot {
   return openCopy(path);
 }
 
+/** For the holder of the directory's lock, who may leave SQLite's files beside the segment. */
+export function openInPlace(path: string): Snapshot {
+  const database = prepare(path, false);
+  return { database, close: () => database.close() };
+}
+
 function openCopy(path: string): Snapshot {
   const folder = mkdtempSync(join(tmpdir(), 'mcp-bastion-read-'));
   const remove = (): void => rmSync(folder, { recursive: true, force: true });
@@ -50,8 +56,8 @@ function openCopy(path: string): Snapshot {
   }
 }
 
-function prepare(path: string): Database {
-  const database = openDatabase(path, { readonly: true, waitMs: READ_TRANSACTION_MS_MAX });
+function prepare(path: string, readonly = true): Database {
+  const database = openDatabase(path, { readonly, waitMs: READ_TRANSACTION_MS_MAX });
   try {
     database.pragma('trusted_schema = OFF');
     database.pragma('cell_size_check = ON');

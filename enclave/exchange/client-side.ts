@@ -44,6 +44,8 @@ export class ClientSide extends Side {
   async malformed(element: Malformed, arrival: Arrival): Promise<void> {
     const free = element.id !== null && this.conversation.fromClient.get(element.id) === undefined ? element.id : null;
     await this.recordDrop(element, arrival, null);
+    // A malformed notification or answer is not a request: nobody waits for an error to it.
+    if (element.request === false) return;
     await this.parts.toClient.send(wireJson(malformedError(free, element.code, element.hint)));
   }
 

@@ -5,7 +5,7 @@ import { emptyObject, isJsonObject, jsonObject } from '../../shared/json/value.t
 import type { Message } from '../../shared/jsonrpc/message.ts';
 import { TOOL_NAME_LENGTH_MAX } from '../../shared/limits.ts';
 import { lookupMethod } from '../../shared/mcp/methods.ts';
-import { requestedRevision } from '../../shared/mcp/meta.ts';
+import { eraOfRequest, requestedRevision } from '../../shared/mcp/meta.ts';
 import type { Era } from '../../shared/mcp/revisions.ts';
 import type { Catalog, Listing, ListingFailure } from '../pins/catalog.ts';
 import type { JudgedTool } from '../pins/judge.ts';
@@ -37,7 +37,7 @@ const MODERN_REVISION = '2026-07-28';
 export function eraOfMessage(message: RequestMessage): Era {
   if (message.method === 'server/discover') return 'modern';
   if (message.method === 'initialize') return 'legacy';
-  return requestedRevision(message.params) === null ? 'legacy' : 'modern';
+  return eraOfRequest(message.params);
 }
 
 /** Refuses a message whose era does not fit the connection's, or whose revision is not known here. */

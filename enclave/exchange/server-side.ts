@@ -38,7 +38,8 @@ export class ServerSide extends Side {
 
   /** A message that is refused for its form never reaches the client; the request it answers gets an error instead. */
   async malformed(element: Malformed, arrival: Arrival): Promise<void> {
-    const pending = element.id === null ? undefined : this.conversation.fromClient.get(element.id);
+    // The ids of the server's own requests are another space: a malformed one of those settles nothing.
+    const pending = element.request !== true && element.id !== null ? this.conversation.fromClient.get(element.id) : undefined;
     const answered = pending?.sent === true ? pending : null;
     if (answered !== null) this.conversation.fromClient.remove(answered);
     await this.recordDrop(element, arrival, answered);

@@ -7,13 +7,14 @@ import { isAlias, isMap, isNode, isScalar, LineCounter, parseDocument, Scalar, v
 import type { Document, Node, YAMLError } from 'yaml';
 import * as z from 'zod';
 import { PATTERN_LENGTH_MAX, POLICY_BYTES_MAX, POLICY_LIST_MAX, REPLACEMENT_LENGTH_MAX } from '../../shared/limits.ts';
-import type { RuleLists } from './deadrules.ts';
-import { deadRules } from './deadrules.ts';
+import { deadRules, readLists } from './deadrules.ts';
 import { compileGlob } from './glob.ts';
 import type { Problem } from './problem.ts';
-import { closest, problemsError, quoted } from './problem.ts';
+import { problemsError, quoted } from './problem.ts';
 import { compileRegex } from './regex.ts';
 import type { AuditSettings, PinningSettings } from './types.ts';
+import type { Explained } from './wording.ts';
+import { missing, pathLabel, SEE_STARTER, unknownKey, wrongType, wrongWord } from './wording.ts';
 
 /** A valid policy, with all defaults filled in. */
 export interface PolicyDocument {
@@ -40,16 +41,12 @@ export function parsePolicy(bytes: Uint8Array, file: string): PolicyDocument {
   if (!parsed.success) {
     for (const issue of parsed.error.issues) problems.push(...explain(issue, yaml));
   }
-  for (const dead of deadRules(readLists(raw))) problems.push({ ...yaml.keyAt(dead.path), ...text(dead) });
+  for (const dead of deadRules(readLists(raw))) problems.push({ ...yaml.keyAt(dead.path), problem: dead.problem, hint: dead.hint });
   if (!parsed.success || problems.length > 0) throw problemsError(file, problems);
   return finish(parsed.data);
 }
 
 const START = { line: 1, column: 1 } as const;
-
-function text(said: { readonly problem: string; readonly hint: string }): { problem: string; hint: string } {
-  return { problem: said.problem, hint: said.hint };
-}
 
 function decode(bytes: Uint8Array, file: string): string {
   if (bytes.length > POLICY_BYTES_MAX) {
@@ -73,14 +70,14 @@ type Path = readonly PropertyKey[];
 interface Yaml {
   readonly document: Document.Parsed;
   readonly problems: readonly Problem[];
-  /** Place of a value. */
+  /** Place of a value; of what it would be in, where it is missing. */
   valueAt(path: Path): Position;
   /** Place of the key that holds a value; of the value itself in a list. */
   keyAt(path: Path): Position;
 }
 
 /** Problems after which the rest of the document still reads as its author meant it. */
-const READABLE: ReadonlySet<string> = new Set(['DUPLICATE_KEY', 'BAD_ALIAS', 'MULTIPLE_ANCHORS']);
+const READABLE: ReadonlySet<string> = new Set(['DUPLICATE_KEY', 'BAD_ALIAS', 'MULTIPLE_ANCHORS', 'TAG_RESOLVE_FAILED']);
 
 function readYaml(source: string, file: string): Yaml {
   const counter = new LineCounter();
@@ -90,51 +87,58 @@ function readYaml(source: string, file: string): Yaml {
   };
   let document: Document.Parsed;
   try {
-    document = parseDocument(source, { lineCounter: counter, prettyErrors: false, version: '1.2', schema: 'core', stringKeys: false });
+    document = parseDocument(source, { lineCounter: counter, prettyErrors: false, version: '1.2', schema: 'core' });
   } catch {
-    throw problemsError(file, [{ ...START, problem: 'the policy is nested too deeply', hint: 'a policy needs three levels' }]);
+    throw problemsError(file, [{ ...START, ...TOO_DEEP }]);
   }
   const reports: readonly YAMLError[] = [...document.errors, ...document.warnings];
   const problems = reports.map((report) => ({ ...at(report.pos[0]), ...explainYaml(report) }));
+  if (reports.some((report) => report.code === 'RESOURCE_EXHAUSTION')) throw problemsError(file, problems.slice(0, 1));
   if (reports.some((report) => !READABLE.has(report.code))) throw problemsError(file, problems);
-  problems.push(...refuseIndirection(document, at));
+  const indirect = refuseIndirection(document, at);
+  problems.push(...indirect.problems);
+  if (!indirect.readable) throw problemsError(file, problems);
   return {
     document,
     problems,
-    valueAt: (path) => at(nodeAt(document, path)?.range?.[0]),
+    valueAt: (path) => at(nearest(document, path)?.range?.[0]),
     keyAt: (path) => at((keyNode(document, path) ?? nodeAt(document, path))?.range?.[0]),
   };
 }
 
 const ALIAS_HINT = "quote a pattern that begins with a star: '*.delete'";
 
-function explainYaml(report: YAMLError): { problem: string; hint: string } {
-  switch (report.code) {
-    case 'DUPLICATE_KEY':
-      return { problem: 'this key stands here twice', hint: 'keep one of them' };
-    case 'BAD_ALIAS':
-      return { problem: 'a star begins a value that is not quoted', hint: ALIAS_HINT };
-    case 'MULTIPLE_DOCS':
-      return { problem: 'the file holds more than one document', hint: "remove the line '---' and what follows" };
-    case 'TAB_AS_INDENT':
-      return { problem: 'a tab is used to indent', hint: 'indent with spaces' };
-    case 'RESOURCE_EXHAUSTION':
-      return { problem: 'the policy is nested too deeply', hint: 'a policy needs three levels' };
-    default:
-      return { problem: `not valid YAML: ${report.message.split('\n')[0]}`, hint: 'check indentation and quotes here' };
-  }
+const TOO_DEEP = { problem: 'the policy is nested too deeply', hint: 'a policy needs three levels' } as const;
+
+const YAML_PROBLEMS: ReadonlyMap<string, Explained> = new Map([
+  ['DUPLICATE_KEY', { problem: 'this key stands here twice', hint: 'keep one of them' }],
+  ['BAD_ALIAS', { problem: 'a star begins a value that is not quoted', hint: ALIAS_HINT }],
+  ['MULTIPLE_DOCS', { problem: 'the file holds more than one document', hint: "remove the line '---' and what follows" }],
+  ['TAB_AS_INDENT', { problem: 'a tab is used to indent', hint: 'indent with spaces' }],
+  ['TAG_RESOLVE_FAILED', { problem: 'tags are not accepted', hint: "remove the tag, or quote a value that begins with '!'" }],
+  ['RESOURCE_EXHAUSTION', TOO_DEEP],
+]);
+
+function explainYaml(report: YAMLError): Explained {
+  const problem = `not valid YAML: ${report.message.split('\n')[0]}`;
+  return YAML_PROBLEMS.get(report.code) ?? { problem, hint: 'check indentation and quotes here' };
 }
 
 /** What makes a document say something else than it shows: anchors, aliases, tags, keys that are no text. */
-function refuseIndirection(document: Document.Parsed, at: (offset: number | undefined) => Position): Problem[] {
+function refuseIndirection(
+  document: Document.Parsed,
+  at: (offset: number | undefined) => Position,
+): { readonly problems: readonly Problem[]; readonly readable: boolean } {
   const problems: Problem[] = [];
+  let readable = true;
   const add = (node: Node, problem: string, hint: string): void => {
     problems.push({ ...at(node.range?.[0]), problem, hint });
   };
   visit(document, {
-    Pair(_, pair) {
-      if (isScalar(pair.key) && typeof pair.key.value !== 'string') add(pair.key, 'this key is not text', 'put it in quotes');
-      if (isNode(pair.key) && !isScalar(pair.key) && !isAlias(pair.key)) add(pair.key, 'this key is not text', 'write a plain key');
+    Pair(_, { key }) {
+      if (!isNode(key) || isAlias(key) || (isScalar(key) && typeof key.value === 'string')) return;
+      add(key, 'this key is not text', isScalar(key) ? 'put it in quotes' : 'write a plain key');
+      readable = false;
     },
     Node(_, node) {
       if (isAlias(node)) {
@@ -144,16 +148,19 @@ function refuseIndirection(document: Document.Parsed, at: (offset: number | unde
         return stand;
       }
       if (node.anchor !== undefined) add(node, 'anchors are not accepted', "write the value out, or quote it if it begins with '&'");
-      if (node.tag !== undefined && !node.tag.startsWith('tag:yaml.org,2002:')) add(node, 'tags are not accepted', 'remove the tag');
       return undefined;
     },
   });
-  return problems;
+  return { problems, readable };
 }
 
 function nodeAt(document: Document.Parsed, path: Path): Node | undefined {
   const node: unknown = path.length === 0 ? document.contents : document.getIn(path, true);
   return isNode(node) ? node : undefined;
+}
+
+function nearest(document: Document.Parsed, path: Path): Node | undefined {
+  return nodeAt(document, path) ?? (path.length === 0 ? undefined : nearest(document, path.slice(0, -1)));
 }
 
 function keyNode(document: Document.Parsed, path: Path): Node | undefined {
@@ -269,109 +276,41 @@ export const POLICY_KEYS: ReadonlyMap<string, readonly string[]> = new Map([
 
 /** A finding of the schema as problems with their places. */
 function explain(issue: z.core.$ZodIssue, yaml: Yaml): Problem[] {
-  const label = pathLabel(issue.path);
-  const value = yaml.valueAt(issue.path);
-  const one = (place: Position, problem: string, hint: string): Problem[] => [{ ...place, problem, hint }];
-  switch (issue.code) {
-    case 'unrecognized_keys':
-      return issue.keys.map((key) => ({ ...yaml.keyAt([...issue.path, key]), ...explainKey(issue.path, key) }));
-    case 'invalid_key':
-      return issue.issues.flatMap((inner) => explain({ ...inner, path: issue.path }, yaml)).map((problem) => ({ ...problem, ...yaml.keyAt(issue.path) }));
-    case 'custom': {
-      const hint: unknown = issue.params?.['hint'];
-      return one(value, `${label}: ${issue.message}`, typeof hint === 'string' ? hint : 'mend it');
-    }
-    case 'invalid_value':
-      if (issue.input === undefined) return one(value, `${label} is missing`, missingHint(label));
-      return one(value, `${label} wants ${issue.values.map(String).join(' or ')}`, label === 'version' ? 'this build reads version 1' : 'write one of these words');
-    case 'invalid_type':
-      if (issue.input === undefined) return one(value, `${label} is missing`, missingHint(label));
-      return one(value, `${label} wants ${TYPE_NAMES.get(issue.expected) ?? issue.expected}`, typeHint(issue.expected, issue.input));
-    case 'too_big':
-      return one(value, `${label} is above the limit of ${issue.maximum}`, 'make it smaller');
-    case 'too_small':
-      return one(value, issue.origin === 'string' ? `${label} is empty` : `${label} is below ${issue.minimum}`, 'write a value, or remove the key');
-    default:
-      return one(value, `${label} is not valid`, 'see the comments of the starter policy: mcp-bastion init');
+  const { path } = issue;
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({ ...yaml.keyAt([...path, key]), ...unknownKey(path, key, POLICY_KEYS) }));
   }
+  if (issue.code === 'invalid_key') {
+    return issue.issues.flatMap((inner) => explain({ ...inner, path }, yaml)).map((problem) => ({ ...problem, ...yaml.keyAt(path) }));
+  }
+  return [{ ...yaml.valueAt(path), ...explainValue(issue, pathLabel(path)) }];
 }
 
-const TYPE_NAMES: ReadonlyMap<string, string> = new Map([
-  ['array', 'a list'],
-  ['object', 'a section of keys'],
-  ['record', 'a section of keys'],
-  ['string', 'text'],
-  ['boolean', 'true or false'],
-  ['number', 'a number'],
-]);
-
-function typeHint(expected: string, input: unknown): string {
-  if (input === null) return 'write a value, or remove the key';
-  if (expected === 'array') return "write each entry on a line of its own that begins with '- '";
-  if (expected === 'string') return 'put it in quotes';
-  return 'see the comments of the starter policy: mcp-bastion init';
+function explainValue(issue: z.core.$ZodIssue, label: string): Explained {
+  if (issue.code === 'custom') {
+    const hint: unknown = issue.params?.['hint'];
+    return { problem: `${label}: ${issue.message}`, hint: typeof hint === 'string' ? hint : SEE_STARTER };
+  }
+  if (issue.code === 'invalid_value' || issue.code === 'invalid_type') {
+    if (issue.input === undefined) return missing(label);
+    return issue.code === 'invalid_value' ? wrongWord(label, issue.values) : wrongType(label, issue.expected, issue.input);
+  }
+  if (issue.code === 'too_big') return { problem: `${label} is above the limit of ${issue.maximum}`, hint: 'make it smaller' };
+  if (issue.code === 'too_small') {
+    const problem = issue.origin === 'string' ? `${label} is empty` : `${label} is below ${issue.minimum}`;
+    return { problem, hint: 'write a value, or remove the key' };
+  }
+  return { problem: `${label} is not valid`, hint: SEE_STARTER };
 }
 
-function missingHint(label: string): string {
-  if (label === 'version') return "begin the policy with 'version: 1'";
-  return label.endsWith('enabled') ? 'say true or false, so that nobody has to guess' : 'add it';
-}
-
-function pathLabel(path: Path): string {
-  if (path.length === 0) return 'the policy';
-  return path.map((part, index) => labelPart(part, index === 0)).join('');
-}
-
-function labelPart(part: PropertyKey, first: boolean): string {
-  if (typeof part === 'number') return `[${part}]`;
-  const word = String(part);
-  if (!/^[a-z_]+$/.test(word)) return `[${quoted(word)}]`;
-  return first ? word : `.${word}`;
-}
-
-function explainKey(path: Path, key: string): { problem: string; hint: string } {
-  const section = typeof path[0] === 'string' ? path[0] : '';
-  const known = POLICY_KEYS.get(section) ?? [];
-  const near = closest(key, known);
-  const hint = near === undefined ? `known keys here: ${known.join(', ')}` : `did you mean '${near}'?`;
-  return { problem: `there is no key ${quoted(key)}${section === '' ? '' : ` in ${section}`}`, hint };
-}
-
-/** What the lists hold, as far as it can be read. */
-function readLists(raw: unknown): RuleLists {
-  const entries = (key: string): (string | undefined)[] => listIn(raw, key).map((entry) => (typeof entry === 'string' ? entry : undefined));
-  const methods = Object.entries(asRecord(memberOf(raw, 'methods')));
-  return {
-    defaultAllow: (memberOf(raw, 'default') ?? 'allow') === 'allow',
-    denyTools: entries('deny_tools'),
-    allowTools: entries('allow_tools'),
-    requireApproval: entries('require_approval'),
-    redactPatterns: listIn(raw, 'redact_args').map((entry) => {
-      const pattern = memberOf(entry, 'pattern');
-      return typeof pattern === 'string' ? pattern : undefined;
-    }),
-    deniedMethods: methods.filter(([, action]) => action === 'deny').map(([method]) => method),
-  };
-}
-
-function asRecord(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
-}
-
-function memberOf(value: unknown, key: string): unknown {
-  return asRecord(value)[key];
-}
-
-function listIn(value: unknown, key: string): readonly unknown[] {
-  const list = memberOf(value, key);
-  return Array.isArray(list) ? list.slice(0, POLICY_LIST_MAX) : [];
-}
+/** The earlier release kept the log in one file. */
+const LEGACY_PATH = /^(.*[^/\\])\.sqlite$/;
 
 function finish(read: z.infer<typeof schema>): PolicyDocument {
   const pinning = read.tool_description_pinning;
   const audit = read.audit;
-  const legacy = audit?.path?.endsWith('.sqlite') === true && audit.path !== '.sqlite' && !audit.path.endsWith('/.sqlite');
-  const path = legacy ? audit.path.slice(0, -'.sqlite'.length) : (audit?.path ?? null);
+  const folder = audit?.path === undefined ? undefined : LEGACY_PATH.exec(audit.path)?.[1];
+  const path = folder ?? audit?.path ?? null;
   return {
     default: read.default,
     denyTools: read.deny_tools,
@@ -392,7 +331,7 @@ function finish(read: z.infer<typeof schema>): PolicyDocument {
       signature: audit?.signature ?? 'per-commit',
       key: audit?.key ?? 'ephemeral',
       keyFile: audit?.key_file ?? null,
-      notices: legacy ? [`audit.path names a directory now: the log is kept in ${quoted(`${path}/`)}`] : [],
+      notices: folder === undefined ? [] : [`audit.path names a directory now: the log is kept in ${quoted(`${path}/`)}`],
     },
   };
 }

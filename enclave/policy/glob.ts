@@ -30,11 +30,9 @@ interface ClassToken {
   readonly ranges: readonly (readonly [number, number])[];
 }
 
-type Token =
-  | { readonly kind: 'star' }
-  | { readonly kind: 'one' }
-  | { readonly kind: 'point'; readonly point: number }
-  | ClassToken;
+/** What takes exactly one character. */
+type OneToken = { readonly kind: 'one' } | { readonly kind: 'point'; readonly point: number } | ClassToken;
+type Token = { readonly kind: 'star' } | OneToken;
 
 type Parsed = { readonly ok: true; readonly tokens: readonly Token[] } | Extract<CompiledGlob, { ok: false }>;
 
@@ -73,7 +71,7 @@ function parse(pattern: string): Parsed {
   if (withoutInvisible(pattern) !== pattern || !pattern.isWellFormed()) {
     return wrong('the pattern holds a character that cannot be seen', "remove it, or write '?' in its place");
   }
-  const points = [...pattern];
+  const points = Array.from(pattern);
   const tokens: Token[] = [];
   for (let at = 0; at < points.length; at += 1) {
     const char = points[at] ?? '';
@@ -180,15 +178,7 @@ function run(tokens: readonly Token[], name: readonly number[], inClass: Contain
   return token === tokens.length;
 }
 
-function takes(token: Token, point: number, inClass: Contains): boolean {
-  switch (token.kind) {
-    case 'one':
-      return true;
-    case 'point':
-      return token.point === point;
-    case 'class':
-      return inClass(token, point);
-    case 'star':
-      return false;
-  }
+function takes(token: OneToken, point: number, inClass: Contains): boolean {
+  if (token.kind === 'one') return true;
+  return token.kind === 'point' ? token.point === point : inClass(token, point);
 }

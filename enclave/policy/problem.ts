@@ -21,7 +21,8 @@ const QUOTE_LENGTH_MAX = 64;
  * the error's own.
  */
 export function problemsError(file: string, problems: readonly Problem[]): Usage {
-  const ordered = [...problems].sort((left, right) => left.line - right.line || left.column - right.column);
+  const distinct = new Map(problems.map((problem) => [`${problem.line}:${problem.column}:${problem.problem}`, problem]));
+  const ordered = [...distinct.values()].sort((left, right) => left.line - right.line || left.column - right.column);
   const shown = ordered.slice(0, PROBLEMS_SHOWN_MAX);
   const label = printable(file);
   const lines = shown.flatMap(({ line, column, problem, hint }) => [`${label}:${line}:${column}: ${problem}`, `hint: ${hint}`]);

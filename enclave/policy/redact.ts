@@ -71,7 +71,7 @@ function workerEntry(): URL {
 
 class RedactionWorker {
   readonly #options: RedactorOptions;
-  #worker: Promise<Worker | null> | null = null;
+  #thread: Worker | null = null;
   #queue: Promise<unknown> = Promise.resolve();
   #closed = false;
 
@@ -88,41 +88,41 @@ class RedactionWorker {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#end();
+    await this.#thread?.terminate();
   }
 
   async #run(texts: readonly string[]): Promise<readonly string[] | null> {
-    if (this.#closed) return null;
-    this.#worker ??= this.#start();
-    const worker = await this.#worker;
-    // No budget may begin before the worker is ready, or the first value would pay for the start.
-    const answer = worker === null || this.#closed ? null : await this.#ask(worker, texts);
-    if (answer === null) await this.#end();
-    return answer;
-  }
-
-  async #start(): Promise<Worker | null> {
-    const { patterns, entry = workerEntry() } = this.#options;
-    const worker = new Worker(entry, { workerData: patterns, stdout: false, stderr: false });
-    const ready = await first(worker, REDACTION_START_MS_MAX);
-    if (ready === 'ready') return worker;
-    await worker.terminate();
+    const thread = this.#thread ?? (await this.#start());
+    if (thread === null || this.#closed) return null;
+    thread.ref();
+    thread.postMessage(texts, []);
+    const answer = await nextMessage(thread, this.#options.workerMs ?? REDACTION_MS_MAX);
+    thread.unref();
+    if (isTexts(answer) && answer.length === texts.length) return answer;
+    this.#drop(thread);
     return null;
   }
 
-  async #ask(worker: Worker, texts: readonly string[]): Promise<readonly string[] | null> {
-    worker.ref();
-    worker.postMessage(texts);
-    const answer = await first(worker, this.#options.workerMs ?? REDACTION_MS_MAX);
-    worker.unref();
-    return isTexts(answer) && answer.length === texts.length ? answer : null;
+  /** Starts the thread and waits until it has its patterns, so that no value's budget pays for the start. */
+  async #start(): Promise<Worker | null> {
+    if (this.#closed) return null;
+    const { patterns, entry = workerEntry() } = this.#options;
+    const thread = new Worker(entry, { workerData: patterns });
+    // What fails is seen by the value that waits for it; between two values nobody listens.
+    thread.on('error', () => undefined);
+    this.#thread = thread;
+    thread.once('exit', () => {
+      if (this.#thread === thread) this.#thread = null;
+    });
+    if ((await nextMessage(thread, REDACTION_START_MS_MAX)) === 'ready') return thread;
+    this.#drop(thread);
+    return null;
   }
 
-  async #end(): Promise<void> {
-    const ending = this.#worker;
-    this.#worker = null;
-    const worker = await ending;
-    await worker?.terminate();
+  /** Ends a thread without waiting for it: it may be inside a match, which nothing can interrupt. */
+  #drop(thread: Worker): void {
+    if (this.#thread === thread) this.#thread = null;
+    void thread.terminate();
   }
 }
 
@@ -130,16 +130,16 @@ function isTexts(answer: unknown): answer is string[] {
   return Array.isArray(answer) && answer.every((text) => typeof text === 'string');
 }
 
-/** The worker's next message, or undefined if there is none in time or the worker ends. */
-function first(worker: Worker, ms: number): Promise<unknown> {
+/** The thread's next message, or undefined if there is none in time or the thread ends. */
+function nextMessage(thread: Worker, ms: number): Promise<unknown> {
   return new Promise((resolve) => {
     const settle = (answer: unknown): void => {
-      clearTimeout(timer);
-      worker.off('message', settle).off('error', none).off('exit', none);
+      
+      thread.off('message', settle).off('error', none).off('exit', none);
       resolve(answer);
     };
     const none = (): void => settle(undefined);
     const timer = setTimeout(none, ms);
-    worker.on('message', settle).on('error', none).on('exit', none);
+    thread.on('message', settle).on('error', none).on('exit', none);
   });
 }

@@ -43,6 +43,9 @@ export interface RowBody extends RowPlace, RowTimes {
   readonly members: JsonObject;
 }
 
+/** The members of a row less the common ones; what stands in them is checked when the body is built. */
+export type RowMembers = Readonly<Record<string, string | number | null>>;
+
 export type ParsedBody =
   | { readonly ok: true; readonly body: RowBody }
   | { readonly ok: false };
@@ -151,7 +154,7 @@ function hasShape(members: JsonObject): boolean {
  * The body of a row that is about to be written.
  * @throws TypeError for fields that are not those of their kind, RangeError for a body above ROW_BYTES_MAX
  */
-export function buildBody(place: RowPlace, fields: RowFields, times: RowTimes, commitment: Commitment | null): string {
+export function buildBody(place: RowPlace, fields: RowMembers, times: RowTimes, commitment: Commitment | null): string {
   const members = jsonObject({
     ...fields,
     _: ROW_FORMAT,
@@ -164,7 +167,7 @@ export function buildBody(place: RowPlace, fields: RowFields, times: RowTimes, c
     pc: commitment === null ? null : commitment.pc,
     pc_bytes: commitment === null ? null : commitment.bytes,
   });
-  if (!hasShape(members)) throw new TypeError(`a row of kind ${fields.kind} does not have the members of its kind`);
+  if (!hasShape(members)) throw new TypeError(`a row of kind ${fields['kind']} does not have the members of its kind`);
   const body = canonicalJson(members);
   // A UTF-16 unit takes at most three bytes.
   if (body.length * 3 > ROW_BYTES_MAX && utf8(body).length > ROW_BYTES_MAX) throw new RangeError('a row is longer than ROW_BYTES_MAX');
@@ -204,20 +207,10 @@ function isCanonical(members: JsonObject, stored: string): boolean {
   }
 }
 
+const KINDS: readonly RowFields['kind'][] = ['call', 'result', 'message', 'drop', 'pin', 'boot', 'close'];
+
 function kindOf(members: JsonObject): RowFields['kind'] | undefined {
-  const kind = members['kind'];
-  switch (kind) {
-    case 'call':
-    case 'result':
-    case 'message':
-    case 'drop':
-    case 'pin':
-    case 'boot':
-    case 'close':
-      return kind;
-    default:
-      return undefined;
-  }
+  return KINDS.find((kind) => kind === members['kind']);
 }
 
 const GENESIS = utf8('mcp-bastion/genesis/1');

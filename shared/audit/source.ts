@@ -52,6 +52,17 @@ export interface SegmentSource {
   anchorLines(): Iterable<string> | null;
 }
 
+/** A segment that should be there and cannot be read at all. */
+export interface MissingSegment {
+  readonly name: string;
+  readonly epoch: number | null;
+  readonly schema: 'missing';
+  /** `gone`: its anchor file is there, the database is not; `unreadable`: it is no database, or a damaged one. */
+  readonly reason: 'gone' | 'unreadable';
+  /** Safe to show. */
+  readonly detail: string;
+}
+
 /** The storage failed in the middle; the message is safe to show. */
 export class UnreadableSegment extends Error {
   constructor(message: string, cause?: unknown) {

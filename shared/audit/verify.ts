@@ -9,7 +9,7 @@ import type { Finding, Verdict } from './findings.ts';
 import { Findings, verdictOf } from './findings.ts';
 import type { SegmentReport } from './segment.ts';
 import { verifySegment } from './segment.ts';
-import type { SegmentSource } from './source.ts';
+import type { MissingSegment, SegmentSource } from './source.ts';
 
 /** Keys that belong to each log: log id to fingerprints (SHA-256 of the SPKI, hex). */
 export type Trust = ReadonlyMap<string, ReadonlySet<string>>;
@@ -19,6 +19,8 @@ export interface VerifyOptions {
   readonly trust: Trust | null;
   /** True if the segments are all that the directory holds; false for a single file, whose neighbours are not judged. */
   readonly whole: boolean;
+  /** Whether a log that the trust file does not know at all is a finding, or only counts as not pinned. */
+  readonly unknownLogs: 'refuse' | 'not-pinned';
   /** Seconds since 1970. */
   readonly now: number;
   readonly verify?: VerifySignature;
@@ -44,13 +46,17 @@ export interface LogReport {
 }
 
 /** Verifies the segments of one log in the order of their epochs; each is read once, to its end. */
-export function verifyLog(segments: Iterable<SegmentSource>, options: VerifyOptions): LogReport {
+export function verifyLog(segments: Iterable<SegmentSource | MissingSegment>, options: VerifyOptions): LogReport {
   const findings = new Findings();
   const notes: string[] = [];
   const reports: (SegmentReport & { standing: KeyStanding })[] = [];
   let begun = 0;
   for (const source of segments) {
     begun += 1;
+    if (source.schema === 'missing') {
+      findings.add(source.reason === 'gone' ? 'ANCHOR_AHEAD' : 'DB_CORRUPT', source.name, null, source.detail);
+      continue;
+    }
     if (isUnbegun(source)) {
       notes.push(`${source.name}: empty, this epoch was never begun`);
       continue;
@@ -62,7 +68,7 @@ export function verifyLog(segments: Iterable<SegmentSource>, options: VerifyOpti
     });
     if (report === null) continue;
     checkEpoch(reports.at(-1), report, options.whole, findings, notes);
-    reports.push({ ...report, standing: standingOf(report, options.trust, findings) });
+    reports.push({ ...report, standing: standingOf(report, options, findings) });
   }
   if (begun === 0 || (reports.length === 0 && findings.list().length === 0)) findings.add('ROW_MISSING', 'log', null, 'there is no log');
   return conclude(reports, findings, notes, options);
@@ -96,9 +102,11 @@ function checkEpoch(before: SegmentReport | undefined, report: SegmentReport, wh
   }
 }
 
-function standingOf(report: SegmentReport, trust: Trust | null, findings: Findings): KeyStanding {
-  if (trust === null) return 'not-pinned';
-  const known = report.log !== null && report.key !== null && trust.get(report.log)?.has(report.key) === true;
+function standingOf(report: SegmentReport, options: VerifyOptions, findings: Findings): KeyStanding {
+  if (options.trust === null) return 'not-pinned';
+  const keys = report.log === null ? undefined : options.trust.get(report.log);
+  if (keys === undefined && options.unknownLogs === 'not-pinned') return 'not-pinned';
+  const known = report.key !== null && keys?.has(report.key) === true;
   if (!known) findings.add('KEY_UNKNOWN', report.name, null, "the trust file does not hold this log's key");
   return known ? 'pinned' : 'unknown';
 }

@@ -152,6 +152,7 @@ test('a second request under an id in flight gets a row and no answer, and the f
 test('an over-long line is refused with its size on record, and the next one works', async () => {
   const gateway = new Gateway({ policy: POLICY, server: witnessed(everything()) });
   await gateway.initialize();
+  await gateway.ask(400, 'ping');
   const before = gateway.witness().length;
   gateway.raw(call('get-sum', '401').replace('canary', 'x'.repeat(17 * 1024 * 1024)));
   const refusedLine = await gateway.next((message) => message.error?.data?.code === 'FRAME_TOO_LARGE');

@@ -74,6 +74,7 @@ test('a secret in arguments or results of any outcome stands in no file and on n
     script: {
       'tools/list': [JSON.stringify({ jsonrpc: '2.0', id: 0, result: { tools: names } }).replace('"id":0', '"id":$ID')],
       'tools/call': [`not JSON ${text}`, `{"jsonrpc":"2.0","id":4711,"result":{"x":"${text}"}}`, echo],
+      ping: ['{"jsonrpc":"2.0","id":$ID,"result":{}}'],
       'prompts/get': [JSON.stringify({ jsonrpc: '2.0', id: 0, error: { code: 1, message: text, data: text } }).replace('"id":0', '"id":$ID')],
     },
   });
@@ -177,7 +178,7 @@ test('a command line that is wrong is answered with what to do', () => {
     [['up', ...policy, '--name', 'No!', '--', 'x'], 2, /--name is not a server id/],
     [['up', ...policy, '--env', 'NOT_SET_ANYWHERE', '--', 'x'], 2, /the variable is not set/],
     [['up', ...policy, '--', join(folder, 'nothing-here')], 3, /^up: error: the server's command was not found\nhint: /m],
-    [['up', '--policy', join(folder, 'none.yaml'), '--', 'x'], 3, /none\.yaml/],
+    [['up', '--policy', join(folder, 'none.yaml'), '--', 'x'], 3, /the policy file cannot be read\nhint: /],
     [['up', ...policy, '--bogus', '--', 'x'], 2, /--bogus/],
   ];
   for (const [args, code, stderr] of table) {

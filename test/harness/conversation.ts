@@ -24,6 +24,7 @@ function sorted(value: Wire): Wire {
 /** What may differ from run to run, or by the gateway's own listing: made the same on both sides. */
 function settled(line: string): string {
   return line
+    .replaceAll(/"blob":"([^"]*)"/g, (_all, blob: string) => `"blob":${JSON.stringify(Buffer.from(blob, 'base64').toString('latin1'))}`)
     .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME')
     .replaceAll(/\d{1,2}:\d\d:\d\d( [AP]M)?/g, 'TIME')
     .replaceAll(/"(taskId|elicitationId)":"[^"]+"/g, '"$1":"ID"')

@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { after } from 'node:test';
 import Database from 'better-sqlite3';
 
 export const root: string = join(import.meta.dirname, '..', '..');
@@ -19,10 +20,20 @@ export interface Row {
   readonly [key: string]: Wire;
 }
 
+const folders: string[] = [];
+const running = new Set<ChildProcessWithoutNullStreams>();
+// A test that failed leaves its gateway behind, which would keep the run alive.
+after(() => {
+  for (const child of running) child.kill('SIGKILL');
+});
+process.once('exit', () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
 /** A fresh folder that goes away with the process. */
 export function scratch(): string {
   const folder = mkdtempSync(join(tmpdir(), 'mcp-bastion-test-'));
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  folders.push(folder);
   return folder;
 }
 
@@ -57,11 +68,15 @@ export class Gateway {
     const env = ['--env', `SCRIPT=${join(this.folder, 'script.json')}`, '--env', `WITNESS=${join(this.folder, 'witness')}`];
     const up = ['up', '--policy', policy, '--state', this.stateDir, '--name', this.name, ...env, ...(options.args ?? [])];
     this.process = spawn(process.execPath, [launcher, ...up, '--', ...server]);
+    running.add(this.process);
     this.process.stdin.on('error', () => undefined);
     createInterface(this.process.stdout).on('line', (line) => this.#take(JSON.parse(line)));
     this.process.stderr.on('data', (chunk: Buffer) => (this.stderr += chunk.toString()));
     this.ended = new Promise((resolve) => {
-      this.process.on('close', resolve);
+      this.process.on('close', (code) => {
+        running.delete(this.process);
+        resolve(code);
+      });
     });
   }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Values that a strict text can hold, and their comparison. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { JsonValue } from '../../../../shared/json/value.ts';
 import { jsonObject } from '../../../../shared/json/value.ts';
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { canonicalJson, wireJson } from '../../../../shared/json/canonical.ts';
 import { parseStrictJson } from '../../../../shared/json/parse.ts';
 import type { JsonValue } from '../../../../shared/json/value.ts';

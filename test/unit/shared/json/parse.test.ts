@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { wireJson } from '../../../../shared/json/canonical.ts';
 import type { ParseOptions, Parsed } from '../../../../shared/json/parse.ts';
 import { parseStrictJson } from '../../../../shared/json/parse.ts';
@@ -90,7 +90,7 @@ const refused: Readonly<Record<string, readonly (string | Uint8Array)[]>> = {
     '"a\tb"',
     '"\\n\tb"',
     '"a\nb"',
-    '"\u0000"',
+    '"a\u0000"',
     "'a'",
     'tru',
     'True',
@@ -110,8 +110,6 @@ const refused: Readonly<Record<string, readonly (string | Uint8Array)[]>> = {
     '-01',
     '00',
     '[01]',
-    '0x10',
-    '1_0',
     '[1 2]',
     '[1,]',
     '[,1]',
@@ -131,7 +129,7 @@ const refused: Readonly<Record<string, readonly (string | Uint8Array)[]>> = {
     '\f{}',
     '[\ufeff]',
   ],
-  JSON_TRAILING: ['{}{}', '{} {}', '{}}', '[]]', '1 2', 'null,', '""""', '{}\u0000', '{}\ufeff', '1a'],
+  JSON_TRAILING: ['{}{}', '{} {}', '{}}', '[]]', '1 2', 'null,', '""""', '{}\u0000', '{}\ufeff', '1a', '0x10', '1_0'],
   JSON_DEPTH: [`${'['.repeat(129)}${']'.repeat(129)}`, '{"a":'.repeat(129), '['.repeat(1_000_000), '[{"a":'.repeat(70)],
   KEY_DUPLICATE: [
     '{"a":1,"a":1}',

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Writes a log: bodies, tree, signature, transaction, anchor line, one commit group after the other. Runs in the log's
+ * own thread, which it blocks. After anything it throws, it must not be used again: what it holds in memory may be ahead
+ * of what is stored.
+ */
+import { hash, randomBytes } from 'node:crypto';
+import { dirname } from 'node:path';
+import { buildBody, payloadPreimage } from '../../shared/audit/body.ts';
+import type { Commitment, RowMembers } from '../../shared/audit/body.ts';
+import type { SignedCheckpoint } from '../../shared/audit/checkpoint.ts';
+import { cosignedMessage, keyIdOf, originOf, toVkey } from '../../shared/audit/checkpoint.ts';
+import { leafHash } from '../../shared/audit/merkle.ts';
+import type { Tile } from '../../shared/audit/merkle.ts';
+import type { BootRow, RowPayload } from '../../shared/audit/row.ts';
+import { toHex, utf8 } from '../../shared/bytes.ts';
+import { ANCHOR_CHECKPOINTS_MAX, ANCHOR_MS_MAX, PAYLOAD_BYTES_MAX } from '../../shared/limits.ts';
+import type { Scrubber } from '../policy/scrub.ts';
+import { AnchorFile } from './anchors.ts';
+import { anchorPath } from './files.ts';
+import type { AuditKey } from './key.ts';
+import { signMessage, syncFolder } from './key.ts';
+import type { Continuation } from './recover.ts';
+import type { NewEntry } from './store.ts';
+import { SegmentStore } from './store.ts';
+
+/** The boot row less what the log knows itself. */
+export type BootFields = Omit<BootRow, 'key' | 'key_custody' | 'prev_origin' | 'prev_size' | 'prev_root'>;
+
+/** A row with its payload and times, before it has its place. */
+export interface NewRow {
+  readonly fields: RowMembers;
+  readonly payload: RowPayload | null;
+  readonly wall: number;
+  readonly mono: number;
+}
+
+export interface WriterParts {
+  readonly key: AuditKey;
+  readonly payload: 'none' | 'redacted';
+  readonly scrubber: Scrubber;
+  /** Milliseconds, never going back. */
+  readonly clock: () => number;
+}
+
+/** What a group became: rows from `first`, their leaf hashes in hex, covered by a checkpoint of `size`. */
+export interface Committed {
+  readonly first: number;
+  readonly leaves: readonly string[];
+  readonly size: number;
+}
+
+interface Prepared {
+  readonly commitment: Commitment;
+  readonly stored: NewEntry['payload'];
+}
+
+export class LogWriter {
+  readonly origin: string;
+  readonly #parts: WriterParts;
+  readonly #place: Continuation;
+  readonly #store: SegmentStore;
+  readonly #keyId: Uint8Array;
+  #anchors: AnchorFile | undefined;
+  #prev: string;
+  #timestamp: number;
+  #signed: SignedCheckpoint | undefined;
+  #unanchored = 0;
+  #anchoredAt = 0;
+
+  /** Opens the segment for writing; nothing is written before the boot row. */
+  constructor(place: Continuation, parts: WriterParts) {
+    this.#place = place;
+    this.#parts = parts;
+    this.origin = originOf(place.log, place.epoch);
+    this.#keyId = keyIdOf(this.origin, parts.key.publicKey);
+    this.#prev = place.tree.prev;
+    this.#timestamp = place.timestamp;
+    const meta = new Map([
+      ['origin', this.origin],
+      ['vkey', toVkey(this.origin, parts.key.publicKey)],
+    ]);
+    this.#store = place.begin ? SegmentStore.begin(place.path, meta) : SegmentStore.resume(place.path);
+  }
+
+  /** Writes the boot row and its anchor line: a log with a second row always has an anchor file. */
+  boot(fields: BootFields, wall: number, mono: number): void {
+    const { key } = this.#parts;
+    const previous = this.#place.previous;
+    const row: RowMembers = {
+      ...fields,
+      key: key.fingerprint,
+      key_custody: key.custody,
+      prev_origin: previous?.origin ?? null,
+      prev_size: previous?.size ?? null,
+      prev_root: previous?.root ?? null,
+    };
+    this.commit([{ fields: row, payload: null, wall, mono }]);
+    this.#anchors = new AnchorFile(anchorPath(this.#place.path), this.#place.anchor);
+    this.anchor();
+    syncFolder(dirname(this.#place.path));
+  }
+
+  /** Makes rows durable, with a checkpoint that covers them. */
+  commit(drafts: readonly NewRow[]): Committed {
+    const { frontier, tiler } = this.#place.tree;
+    const first = frontier.size;
+    const entries: NewEntry[] = [];
+    const tiles: Tile[] = [];
+    const leaves: string[] = [];
+    for (const draft of drafts) {
+      const idx = frontier.size;
+      const prepared = draft.payload === null ? null : this.#prepare(draft.payload);
+      const place = { log: this.#place.log, epoch: this.#place.epoch, idx, prev: this.#prev };
+      const body = buildBody(place, draft.fields, draft, prepared?.commitment ?? null);
+      const leaf = leafHash(utf8(body));
+      frontier.append(leaf);
+      tiles.push(...tiler.append(leaf));
+      this.#prev = toHex(leaf);
+      this.#timestamp = Math.max(this.#timestamp, Math.floor(draft.wall / 1000));
+      leaves.push(this.#prev);
+      entries.push({ idx, body, leaf, payload: prepared?.stored ?? null });
+    }
+    const checkpoint = { origin: this.origin, size: frontier.size, root: frontier.root(), timestamp: this.#timestamp };
+    const signature = signMessage(this.#parts.key.privateKey, cosignedMessage(checkpoint));
+    const signed = { ...checkpoint, keyId: this.#keyId, signature };
+    this.#store.commit({ entries, tiles, checkpoint: signed });
+    this.#signed = signed;
+    this.#unanchored += 1;
+    return { first, leaves, size: frontier.size };
+  }
+
+  /** Milliseconds until an anchor line is due; 0 if it is due now, undefined if all is anchored. */
+  anchorDueIn(): number | undefined {
+    if (this.#unanchored === 0) return undefined;
+    if (this.#unanchored >= ANCHOR_CHECKPOINTS_MAX) return 0;
+    return Math.max(0, this.#anchoredAt + ANCHOR_MS_MAX - this.#parts.clock());
+  }
+
+  /** Appends the last checkpoint to the anchor file, unless it stands there already. */
+  anchor(): void {
+    if (this.#unanchored === 0 || this.#signed === undefined) return;
+    this.#anchors?.append(this.#signed);
+    this.#unanchored = 0;
+    this.#anchoredAt = this.#parts.clock();
+  }
+
+  /** Lets go of the files; what is not committed is rolled back. */
+  close(): void {
+    this.#anchors?.close();
+    this.#anchors = undefined;
+    this.#store.close();
+  }
+
+  /** For tests of a full disk. */
+  limitPages(pages: number): void {
+    this.#store.limitPages(pages);
+  }
+
+  /** Redacts a payload and commits to it; null if nothing of it is to be kept or its redaction came to no end. */
+  #prepare(payload: RowPayload): Prepared | null {
+    const { scrubber } = this.#parts;
+    if (this.#parts.payload === 'none') return null;
+    const clean = payload.media === 'application/json' ? scrubber.json(payload.text) : scrubber.text(payload.text);
+    if (clean === null) return null;
+    const data = utf8(clean);
+    const salt = randomBytes(32);
+    const commitment = { pc: hash('sha256', payloadPreimage(salt, data), 'hex'), bytes: data.length };
+    return { commitment, stored: data.length > PAYLOAD_BYTES_MAX ? null : { salt, media: payload.media, data } };
+  }
+}
