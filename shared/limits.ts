@@ -92,8 +92,6 @@ export const STDERR_LINE_BYTES_MAX = 4096;
 export const STDERR_LINES_PER_SECOND_MAX = 100;
 /** Milliseconds between closing an upstream's standard input and SIGTERM, and from there to SIGKILL. */
 export const SHUTDOWN_GRACE_MS = 2000;
-/** Bytes written to a peer that does not read, before the other side is paused. */
-export const WRITE_BUFFER_BYTES_MAX: number = 4 * 1024 * 1024;
 /** Milliseconds that a listing may be served from memory, whatever the server's `ttlMs` says. */
 export const LISTING_TTL_MS_MAX = 3_600_000;
 /** Messages of one direction that may be under way at once. */

@@ -48,21 +48,16 @@ function judgeInputRequests(policy: Policy, pending: Pending, value: JsonObject,
 
 function judgeModernResult(policy: Policy, pending: Pending, value: JsonObject, result: JsonObject): Verdict {
   const type = result['resultType'];
-  switch (type) {
-    case undefined:
-    case 'complete':
-      return forward(value);
-    case 'input_required':
-      return judgeInputRequests(policy, pending, value, result);
-    case 'task':
-      return pending.method === 'tools/call' ? forward(value) : invalid(`an answer to ${pending.shownMethod} is a task`);
-    default:
-      return refuse(
-        'RESULT_TYPE_UNKNOWN',
-        'the answer has a result type that the gateway does not know',
-        'a newer mcp-bastion may know it; until then it cannot be inspected',
-      );
+  if (type === undefined || type === 'complete') return forward(value);
+  if (type === 'input_required') return judgeInputRequests(policy, pending, value, result);
+  if (type === 'task') {
+    return pending.method === 'tools/call' ? forward(value) : invalid(`an answer to ${pending.shownMethod} is a task`);
   }
+  return refuse(
+    'RESULT_TYPE_UNKNOWN',
+    'the answer has a result type that the gateway does not know',
+    'a newer mcp-bastion may know it; until then it cannot be inspected',
+  );
 }
 
 /** The version in an `initialize` result has to be a legacy one that the gateway knows. */

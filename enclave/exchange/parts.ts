@@ -13,9 +13,9 @@ export interface Outlet {
 
 export interface Clock {
   /** Milliseconds since 1970. */
-  now(): number;
+  readonly now: () => number;
   /** Microseconds since an arbitrary start, never going back. */
-  mono(): number;
+  readonly mono: () => number;
 }
 
 export interface ExchangeParts {

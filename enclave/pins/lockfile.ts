@@ -76,7 +76,11 @@ async function replace(path: string, text: string): Promise<void> {
     throw error;
   }
   const folder = await open(dirname(path), 'r');
-  await folder.sync().finally(() => folder.close());
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
 }
 
 function merged(file: Lockfile, server: string, pins: ReadonlyMap<string, Pin>): Lockfile {

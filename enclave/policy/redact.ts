@@ -134,7 +134,7 @@ function isTexts(answer: unknown): answer is string[] {
 function nextMessage(thread: Worker, ms: number): Promise<unknown> {
   return new Promise((resolve) => {
     const settle = (answer: unknown): void => {
-      
+      clearTimeout(timer);
       thread.off('message', settle).off('error', none).off('exit', none);
       resolve(answer);
     };

@@ -33,7 +33,9 @@ const CR = 0x0d;
 
 /** Time is linear in the input for any chunking; memory is at most about twice `bytesMax`. */
 export function createNdjsonFramer(options: NdjsonOptions): NdjsonFramer {
-  const { bytesMax, keepBytes = OVERSIZE_KEEP_BYTES } = options;
+  const { bytesMax } = options;
+  // What is kept has to have fitted before the line became too long, or it would depend on the chunks.
+  const keepBytes = Math.min(options.keepBytes ?? OVERSIZE_KEEP_BYTES, bytesMax);
   // One byte more than a line may have: the CR before the LF.
   const line = new Line(bytesMax + 1, keepBytes);
 

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import test from 'node:test';
+import test, { after } from 'node:test';
 import { Client as ClientV2 } from '@modelcontextprotocol/client';
 import { StdioClientTransport as StdioV2 } from '@modelcontextprotocol/client/stdio';
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
@@ -17,6 +17,12 @@ import { ALLOW_ALL, command, root, scratch } from '../harness/gateway.ts';
 import { everything, filesystem, memory } from '../harness/servers.ts';
 
 type Talk = (argv: readonly string[], folder: string) => Promise<void>;
+
+const open = new Set<{ close(): Promise<void> }>();
+// A talk that failed half-way leaves its client behind, which would keep the run alive.
+after(async () => {
+  for (const client of open) await client.close();
+});
 
 const pause = (ms: number): Promise<void> =>
   new Promise((resolve) => {
@@ -35,6 +41,7 @@ async function v1(argv: readonly string[]): Promise<ClientV1> {
   client.setRequestHandler(CreateMessageRequestSchema, () => ({ role: 'assistant' as const, model: 'm', content: { type: 'text' as const, text: 'sampled' } }));
   client.setRequestHandler(ElicitRequestSchema, () => ({ action: 'accept' as const, content: { name: 'Ada', check: true } }));
   client.setRequestHandler(ListRootsRequestSchema, () => ({ roots: [{ uri: 'file:///tmp', name: 'tmp' }] }));
+  open.add(client);
   await client.connect(new StdioV1(parameters(argv)));
   return client;
 }
@@ -119,6 +126,7 @@ function v2(mode: 'legacy' | 'modern'): Talk {
   return async (argv) => {
     const versionNegotiation = { mode: mode === 'legacy' ? ('legacy' as const) : { pin: '2026-07-28' } };
     const client = new ClientV2({ name: 'v2', version: '1' }, { capabilities: { elicitation: { form: {} } }, versionNegotiation });
+    open.add(client);
     client.setRequestHandler('elicitation/create', () => ({ action: 'accept', content: { confirm: true } }));
     await client.connect(new StdioV2(parameters(argv)));
     const call = (name: string, args: Record<string, unknown> = {}): Promise<void> => attempt(() => client.callTool({ name, arguments: args }));
@@ -180,6 +188,7 @@ test('a client of sdk 2.x that negotiates by itself ends up at the same revision
     const versions: (string | undefined)[] = [];
     for (const argv of [target, gatewayed(join(folder, 'policy.yaml'), join(folder, 'state'), target)]) {
       const client = new ClientV2({ name: 'v2', version: '1' }, { versionNegotiation: { mode: 'auto' } });
+      open.add(client);
       await client.connect(new StdioV2(parameters(argv)));
       versions.push(client.getNegotiatedProtocolVersion());
       await client.listTools();

@@ -67,8 +67,8 @@ interface Bench {
   readonly recorder: HeldRecorder;
   readonly toClient: string[];
   readonly toServer: string[];
-  client(text: string): Promise<void>;
-  server(text: string): Promise<void>;
+  readonly client: (text: string) => Promise<void>;
+  readonly server: (text: string) => Promise<void>;
 }
 
 async function bench(policyText = "version: 1\nmethods: {'*': allow}\n", automatic = true): Promise<Bench> {

@@ -238,7 +238,8 @@ test('messages show no control characters of the document or of the file name', 
   const bytes = new TextEncoder().encode('version: 1\n"a\\e[31m\\u202e": 1\n');
   assert.throws(
     () => parsePolicy(bytes, 'p\u001b[2J.yaml'),
-    (error: unknown) => error instanceof Usage && !/[\u001b\u202e]/.test(error.message) && error.message.includes("'a?[31m?'"),
+    (error: unknown) =>
+      error instanceof Usage && !error.message.includes('\u001b') && !error.message.includes('\u202e') && error.message.includes("'a?[31m?'"),
   );
 });
 

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * A process that writes a log until it is killed, for tests. Arguments: state directory, and `slot` (print the slot, wait
+ * for the end of standard input, close) or `run` (append without end, print the index of each durable row).
+ */
+import { join } from 'node:path';
+import { openAuditLog } from '../../enclave/audit/log.ts';
+import { BOOT, row } from './logs.ts';
+
+const [stateDir = '', mode = ''] = process.argv.slice(2);
+
+const log = await openAuditLog({
+  dir: null,
+  stateDir,
+  server: 'files',
+  key: mode === 'slot' ? { kind: 'ephemeral' } : { kind: 'file', path: join(stateDir, 'keys', 'audit.seed') },
+  boot: BOOT,
+  payload: 'redacted',
+  signature: 'per-commit',
+  scrubPatterns: [],
+  wall: Date.now(),
+  mono: 0,
+});
+
+async function lane(at: number): Promise<never> {
+  for (let n = 0; ; n += 1) {
+    const receipt = await log.append({ ...row(0, `{"lane":${at},"n":${n}}`), wall: Date.now() });
+    process.stdout.write(`${receipt.idx} ${receipt.leaf}\n`);
+  }
+}
+
+if (mode === 'slot') {
+  process.stdout.write(`${log.slot}\n`);
+  process.stdin.resume();
+  process.stdin.on('end', () => void log.close());
+} else {
+  process.stdout.write('ready\n');
+  await Promise.all(Array.from({ length: 4 }, (_, at) => lane(at)));
+}
