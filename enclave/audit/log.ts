@@ -198,11 +198,6 @@ class ThreadedLog implements AuditLog {
     this.#directory.lock.release();
   }
 
-  /** For tests of a full disk: the database may grow to so many pages. */
-  limitPages(pages: number): void {
-    this.#post({ kind: 'limit-pages', pages });
-  }
-
   #send(): void {
     if (this.#outbox.length === 0 || this.#failure !== undefined) return;
     const drafts = this.#outbox;

@@ -84,11 +84,6 @@ export class SegmentStore {
     if (this.#database.open) this.#database.close();
   }
 
-  /** For tests of a full disk: the file may grow to so many pages. */
-  limitPages(pages: number): void {
-    this.#database.pragma(`max_page_count = ${pages}`);
-  }
-
   #create(meta: ReadonlyMap<string, string>): void {
     if (schemaState(this.#database) !== 'empty') throw new Error('the segment is not empty');
     createSchema(this.#database);

@@ -23,11 +23,7 @@ export interface WorkerInput {
   readonly scrubPatterns: readonly RedactionPattern[];
 }
 
-export type ToWorker =
-  | { readonly kind: 'rows'; readonly drafts: readonly RowDraft[] }
-  | { readonly kind: 'close' }
-  /** For tests of a full disk. */
-  | { readonly kind: 'limit-pages'; readonly pages: number };
+export type ToWorker = { readonly kind: 'rows'; readonly drafts: readonly RowDraft[] } | { readonly kind: 'close' };
 
 export type FromWorker =
   | { readonly kind: 'ready'; readonly origin: string; readonly epoch: number }

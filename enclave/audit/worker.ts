@@ -75,9 +75,6 @@ class Loop {
         return;
       case 'close':
         this.#closing = true;
-        return;
-      case 'limit-pages':
-        this.#writer.limitPages(message.pages);
     }
   }
 

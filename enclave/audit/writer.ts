@@ -152,11 +152,6 @@ export class LogWriter {
     this.#store.close();
   }
 
-  /** For tests of a full disk. */
-  limitPages(pages: number): void {
-    this.#store.limitPages(pages);
-  }
-
   /** Redacts a payload and commits to it; null if nothing of it is to be kept or its redaction came to no end. */
   #prepare(payload: RowPayload): Prepared | null {
     const { scrubber } = this.#parts;
