@@ -37,7 +37,6 @@ export type DeniedCode =
   | 'TOOL_NOT_LISTED'
   | 'TOOL_PIN_DRIFT'
   | 'TOOL_PIN_NEW'
-  | 'TOOL_SCHEMA_INVALID'
   | 'APPROVAL_REQUIRED'
   | 'METHOD_DENIED'
   | 'METHOD_UNKNOWN'
@@ -66,8 +65,6 @@ export type UnavailableCode =
   | 'PIN_STORE'
   | 'UPSTREAM_GONE'
   | 'UPSTREAM_SPAWN'
-  | 'UPSTREAM_INVALID'
-  | 'NODE_TOO_OLD'
   | 'FILE_UNREADABLE'
   | 'FILE_EXISTS';
 

@@ -61,9 +61,10 @@ function naturalOf(value: unknown): number | undefined {
 
 /**
  * Reads the last segment of a directory whose lock the caller holds.
+ * @param rowsMax a longer log is read from its tiles and the rows since its last anchor line
  * @throws Unavailable AUDIT_CORRUPT, AUDIT_ROLLBACK, AUDIT_KEY
  */
-export function findContinuation(dir: string, fingerprint: string, trust: Trust | null): Continuation {
+export function findContinuation(dir: string, fingerprint: string, trust: Trust | null, rowsMax: number = RECOVERY_ROWS_MAX): Continuation {
   const [orphan] = orphanEpochs(dir);
   if (orphan !== undefined) throw rolledBack(segmentPath(dir, orphan));
   const epochs = epochsIn(dir);
@@ -72,7 +73,7 @@ export function findContinuation(dir: string, fingerprint: string, trust: Trust 
   const last = epochs.at(-1);
   if (last === undefined) return begin(dir, randomBytes(16).toString('hex'), 1, null);
   const path = segmentPath(dir, last);
-  const found = inspect(path, last, trust);
+  const found = inspect(path, last, trust, rowsMax);
   if (found.key === fingerprint) return found.continuation;
   return begin(dir, found.continuation.log, last + 1, found.head);
 }
@@ -118,10 +119,10 @@ interface Inspected {
   readonly continuation: Continuation;
 }
 
-function inspect(path: string, epoch: number, trust: Trust | null): Inspected {
+function inspect(path: string, epoch: number, trust: Trust | null, rowsMax: number): Inspected {
   const reader = open(path);
   try {
-    return inspectSegment(reader, path, epoch, trust);
+    return inspectSegment(reader, path, epoch, trust, rowsMax);
   } catch (error) {
     if (error instanceof UnreadableSegment) throw corrupt(path, 'cannot be read', error);
     throw error;
@@ -130,7 +131,7 @@ function inspect(path: string, epoch: number, trust: Trust | null): Inspected {
   }
 }
 
-function inspectSegment(reader: SegmentReader, path: string, epoch: number, trust: Trust | null): Inspected {
+function inspectSegment(reader: SegmentReader, path: string, epoch: number, trust: Trust | null, rowsMax: number): Inspected {
   if (reader.schema !== 'expected') throw corrupt(path, "does not have exactly the log's tables");
   const unsound = reader.quickCheck();
   if (unsound !== null) throw corrupt(path, 'is damaged', unsound);
@@ -142,7 +143,7 @@ function inspectSegment(reader: SegmentReader, path: string, epoch: number, trus
   const publicKey = keyOf(reader, path, boot, trust);
   const anchor = readAnchors(reader, path, origin, publicKey);
   const signed = lastCheckpoint(reader, path, origin, publicKey);
-  const tree = rebuild(reader, size, anchor.size, signed.root) ?? rebuild(reader, size, 0, signed.root);
+  const tree = rebuild(reader, size, size > rowsMax ? anchor.size : 0, signed.root) ?? rebuild(reader, size, 0, signed.root);
   if (tree === null) throw corrupt(path, 'has rows that do not match their signature');
   const root = toHex(signed.root);
   return {
@@ -218,13 +219,12 @@ function signedOf(stored: StoredCheckpoint, origin: string): SignedCheckpoint | 
 }
 
 /**
- * The tree from the stored tiles up to the last full one before `anchored` and from the rows after it; a log that is
- * not long is read from its first row. Null if the rows do not come to the signed root.
+ * The tree from the stored tiles up to the last full one before `anchored` and from the rows after it. Null if the rows do not come to the signed root.
  */
 function rebuild(reader: SegmentReader, size: number, anchored: number, root: Uint8Array): TreeState | null {
   const frontier = new Frontier();
   const tiler = new Tiler();
-  if (size > RECOVERY_ROWS_MAX && anchored > 0 && !resumeFromTiles(reader, Math.floor(anchored / TILE_WIDTH), frontier, tiler)) return null;
+  if (anchored > 0 && !resumeFromTiles(reader, Math.floor(anchored / TILE_WIDTH), frontier, tiler)) return null;
   let prev = '';
   for (const entry of reader.entries(frontier.size - 1)) {
     if (!(entry.body instanceof Uint8Array) || !(entry.leaf instanceof Uint8Array)) return null;

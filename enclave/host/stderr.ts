@@ -7,6 +7,10 @@ import type { Readable } from 'node:stream';
 import { STDERR_LINE_BYTES_MAX, STDERR_LINES_PER_SECOND_MAX } from '../../shared/limits.ts';
 
 const LINE_FEED = 0x0a;
+const KEY_BEGIN = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY/;
+const KEY_END = /-----END [A-Z0-9 ]*PRIVATE KEY/;
+/** Lines after the begin of a private key that are left out if its end never comes. */
+const KEY_LINES_MAX = 200;
 /** Characters at the end of a cut line that are left out. */
 const CUT_MARGIN = 512;
 
@@ -33,16 +37,30 @@ export function relayStderr(stream: Readable, parts: StderrParts): Promise<void>
   let second = 0;
   let lines = 0;
   let dropped = 0;
+  let keyLines = 0;
+  /** A private key stands on several lines: no pattern that sees one line at a time would match those in the middle. */
+  const insideKey = (text: string): boolean => {
+    if (keyLines === 0) {
+      if (KEY_BEGIN.test(text) && !KEY_END.test(text)) keyLines = KEY_LINES_MAX;
+      return false;
+    }
+    keyLines = KEY_END.test(text) ? 0 : keyLines - 1;
+    return true;
+  };
+  const sayDropped = (): void => {
+    if (dropped > 0) parts.write(`(${dropped} lines left out: more than ${STDERR_LINES_PER_SECOND_MAX} in one second)`);
+  };
   const emit = (): void => {
     // A secret that the cut splits would not match any more: the end of a cut line is not shown.
-    const scrubbed = parts.scrub(sanitiseLine(Buffer.concat(line).toString('utf8')));
+    const plain = sanitiseLine(Buffer.concat(line).toString('utf8'));
+    const scrubbed = insideKey(plain) ? '' : parts.scrub(plain);
     const text = cut ? `${scrubbed.slice(0, Math.max(0, scrubbed.length - CUT_MARGIN))} (cut)` : scrubbed;
     line = [];
     kept = 0;
     cut = false;
     const now = Math.floor(parts.now() / 1000);
     if (now !== second) {
-      if (dropped > 0) parts.write(`(${dropped} lines left out: more than ${STDERR_LINES_PER_SECOND_MAX} in one second)`);
+      sayDropped();
       second = now;
       lines = 0;
       dropped = 0;
@@ -71,6 +89,7 @@ export function relayStderr(stream: Readable, parts: StderrParts): Promise<void>
     stream.on('error', () => resolve());
     stream.on('close', () => {
       if (kept > 0) emit();
+      sayDropped();
       resolve();
     });
   });

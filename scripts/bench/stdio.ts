@@ -3,17 +3,19 @@
  * What the gateway adds to a stdio call, against the same server without it, in one run: latency at 100 B and 10 KB one
  * call at a time, and calls per second at 1 and 32 in flight. Rounds alternate, and medians over rounds are printed.
  *
- *   node scripts/bench/stdio.ts [--json] [--rounds N] [--calls N]
+ *   node scripts/bench/stdio.ts [--json | --readme] [--rounds N] [--calls N]
+ *
+ * --readme puts the table into README.md, between its markers.
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 
-const { values } = parseArgs({ options: { json: { type: 'boolean' }, rounds: { type: 'string' }, calls: { type: 'string' } } });
+const { values } = parseArgs({ options: { json: { type: 'boolean' }, readme: { type: 'boolean' }, rounds: { type: 'string' }, calls: { type: 'string' } } });
 const ROUNDS = Number(values.rounds ?? '5');
 const CALLS = Number(values.calls ?? '400');
 const WARM_UP = 50;
@@ -145,6 +147,34 @@ function gateway(order: string): string[] {
   return [process.execPath, launcher, ...up, '--', ...server];
 }
 
+type Summary = ReturnType<typeof summary>;
+
+function table(names: readonly string[], results: readonly Summary[], direct: Summary): string {
+  const lines = [
+    `Node ${process.version}, ${cpus().length} cores, medians of ${ROUNDS} rounds of ${CALLS} calls, an fsync in every commit:`,
+    '',
+    '| way | 100 B, added p50 / p99 ms | 10 KB, added p50 / p99 ms | calls/s at 1 (of direct) | calls/s at 32 (of direct) |',
+    '|---|---|---|---|---|',
+  ];
+  for (const [at, name] of names.entries()) {
+    const result = results[at];
+    if (result === undefined) continue;
+    const added = result.latencies.map((each, size) => {
+      const base = direct.latencies[size] ?? { p50: 0, p99: 0 };
+      return at === 0 ? `${each.p50.toFixed(2)} / ${each.p99.toFixed(2)} in all` : `${(each.p50 - base.p50).toFixed(2)} / ${(each.p99 - base.p99).toFixed(2)}`;
+    });
+    const rates = result.rates.map((each, lane) => `${each.toFixed(0)} (${(each / (direct.rates[lane] ?? 1)).toFixed(3)})`);
+    lines.push(`| ${name} | ${added.join(' | ')} | ${rates.join(' | ')} |`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function intoReadme(text: string): void {
+  const file = join(import.meta.dirname, '..', '..', 'README.md');
+  const marked = /(<!-- bench:stdio -->\n)[^]*(<!-- \/bench:stdio -->)/;
+  writeFileSync(file, readFileSync(file, 'utf8').replace(marked, (_all, from: string, to: string) => `${from}${text}${to}`));
+}
+
 try {
   const ways = [
     { name: 'direct', argv: server },
@@ -157,22 +187,14 @@ try {
   }
   const results = measured.map(summary);
   const direct = results[0];
+  const machine = { node: process.version, cpus: cpus().length, model: cpus()[0]?.model, rounds: ROUNDS, calls: CALLS };
   if (values.json === true) {
-    const machine = { node: process.version, cpus: cpus().length, model: cpus()[0]?.model, rounds: ROUNDS, calls: CALLS };
-    process.stdout.write(`${JSON.stringify({ schema: 'mcp-bastion/bench-stdio/1', machine, ways: ways.map(({ name }, at) => ({ name, ...results[at] })) })}\n`);
+    const named = ways.map(({ name }, at) => ({ name, ...results[at] }));
+    process.stdout.write(`${JSON.stringify({ schema: 'mcp-bastion/bench-stdio/1', machine, ways: named })}\n`);
   } else if (direct !== undefined) {
-    process.stdout.write(`${process.version}, ${cpus().length} cores (${cpus()[0]?.model ?? '?'}), medians of ${ROUNDS} rounds of ${CALLS} calls, fsync on every commit\n\n`);
-    process.stdout.write('| way | 100 B p50 / p99 added ms | 10 KB p50 / p99 added ms | calls/s at 1 (of direct) | calls/s at 32 (of direct) |\n|---|---|---|---|---|\n');
-    for (const [at, { name }] of ways.entries()) {
-      const result = results[at];
-      if (result === undefined) continue;
-      const added = result.latencies.map((each, size) => {
-        const base = direct.latencies[size] ?? { p50: 0, p99: 0 };
-        return at === 0 ? `(${each.p50.toFixed(2)} / ${each.p99.toFixed(2)} in all)` : `${(each.p50 - base.p50).toFixed(2)} / ${(each.p99 - base.p99).toFixed(2)}`;
-      });
-      const rates = result.rates.map((each, lane) => `${each.toFixed(0)} (${(each / (direct.rates[lane] ?? 1)).toFixed(2)})`);
-      process.stdout.write(`| ${name} | ${added.join(' | ')} | ${rates.join(' | ')} |\n`);
-    }
+    const text = table(ways.map(({ name }) => name), results, direct);
+    process.stdout.write(text);
+    if (values.readme === true) intoReadme(text);
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });

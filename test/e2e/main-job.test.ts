@@ -2,7 +2,7 @@
 /** The main job as a user runs it: the executable, a policy, a server behind it. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { ALLOW_ALL, Gateway, allBytes, command, launcher, root, scratch } from '../harness/gateway.ts';
@@ -32,6 +32,22 @@ test("the executable works by absolute path, from another folder, with the syste
   const session = spawnSync(launcher, up, { cwd: folder, input, encoding: 'utf8', env: { ...process.env, PATH: path } });
   assert.equal(session.status, 0, session.stderr);
   assert.equal(JSON.parse(session.stdout).result.serverInfo.name, 'secure-filesystem-server');
+});
+
+test('a launcher without its pinned Node refuses an old Node in words, and runs on a new one', () => {
+  const folder = scratch();
+  mkdirSync(join(folder, 'bin'));
+  mkdirSync(join(folder, 'host'));
+  copyFileSync(launcher, join(folder, 'bin', 'mcp-bastion.mjs'));
+  writeFileSync(join(folder, 'host', 'cli.js'), 'console.log("started");');
+  for (const node of [systemNode(), process.execPath]) {
+    const version = spawnSync(node, ['-p', 'process.versions.node'], { encoding: 'utf8' }).stdout.trim();
+    const run = spawnSync(node, [join(folder, 'bin', 'mcp-bastion.mjs')], { encoding: 'utf8' });
+    const expected = Number(version.split('.')[0]) < 24
+      ? { status: 3, stdout: '', stderr: `mcp-bastion: error: Node ${version} is too old\nhint: install Node 24 or newer, or run "npm run setup" in the checkout on linux-x64\n` }
+      : { status: 0, stdout: 'started\n', stderr: '' };
+    assert.deepEqual({ status: run.status, stdout: run.stdout, stderr: run.stderr }, expected);
+  }
 });
 
 test('a real server is wrapped: allowed calls work, denied ones do not happen', async () => {
@@ -212,6 +228,20 @@ test('a real server with every feature starts behind a policy that init wrote', 
   const sum = await gateway.ask(1, 'tools/call', { name: 'get-sum', arguments: { a: 1, b: 2 } });
   assert.match(JSON.stringify(sum.result), /3/);
   await gateway.close();
+});
+
+test('tasks of 2025-11-25 run to their result, under the label of the tool that they belong to', async () => {
+  const gateway = new Gateway({ server: everything() });
+  await gateway.initialize('2025-11-25', { tasks: {} });
+  const started = await gateway.ask(1, 'tools/call', { name: 'simulate-research-query', arguments: { topic: 'tides' }, task: { ttl: 60_000 } });
+  const { taskId } = started.result.task;
+  assert.equal((await gateway.ask(2, 'tasks/get', { taskId })).result.taskId, taskId);
+  assert.match(JSON.stringify((await gateway.ask(3, 'tasks/result', { taskId })).result.content), /tides/);
+  await gateway.close();
+  const rows = gateway.rows().filter((row) => /^tasks\//.test(row['method'] ?? ''));
+  assert.equal(rows.length >= 4, true);
+  const label = gateway.rows().find((row) => row['kind'] === 'call')?.['tool'];
+  assert.deepEqual([...new Set(rows.map((row) => row['tool']))], [label]);
 });
 
 test('a client that is killed takes the gateway and the server with it', async () => {

@@ -77,8 +77,8 @@ export interface WriteOptions {
   readonly torn?: boolean;
 }
 
-/** One start of a log: boot row, groups, end. Redaction takes nothing out. */
-export function writeLog(dir: string, options: WriteOptions): { log: string; epoch: number } {
+/** A writer in place, before its boot row. Redaction takes nothing out. */
+export function openWriter(dir: string, options: Pick<WriteOptions, 'key' | 'payload'> = {}): { writer: LogWriter; log: string; epoch: number } {
   const used = options.key ?? key();
   const place = findContinuation(dir, used.fingerprint, null);
   const writer = new LogWriter(place, {
@@ -87,6 +87,12 @@ export function writeLog(dir: string, options: WriteOptions): { log: string; epo
     scrubber: { json: (text) => text, text: (text) => text },
     clock: () => 0,
   });
+  return { writer, log: place.log, epoch: place.epoch };
+}
+
+/** One start of a log: boot row, groups, end. */
+export function writeLog(dir: string, options: WriteOptions): { log: string; epoch: number } {
+  const { writer, log, epoch } = openWriter(dir, options);
   try {
     writer.boot(options.boot ?? BOOT, NOW * 1000, 0);
     for (const [at, group] of options.groups.entries()) {
@@ -97,7 +103,7 @@ export function writeLog(dir: string, options: WriteOptions): { log: string; epo
   } finally {
     writer.close();
   }
-  return { log: place.log, epoch: place.epoch };
+  return { log, epoch };
 }
 
 /** `count` rows, in groups of so many. */

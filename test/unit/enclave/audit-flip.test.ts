@@ -53,7 +53,7 @@ function sourceOf(content: Content): SegmentSource {
 const known = new Map<string, boolean>();
 const native = createNativeVerify();
 function remembered(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
-  const digest = createHash('sha256').update(publicKey).update(message).update(signature).digest('latin1');
+  const digest = createHash('sha256').update(publicKey).update(message).update(signature).digest('base64');
   const verdict = known.get(digest) ?? native(publicKey, message, signature);
   known.set(digest, verdict);
   return verdict;

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The judged listing that clients are served from. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { GatewayAnswer } from '../../../enclave/exchange/conversation.ts';
+import { Catalog } from '../../../enclave/pins/catalog.ts';
+import type { JudgedTool } from '../../../enclave/pins/judge.ts';
+import { judgeListing, toolDigest } from '../../../enclave/pins/judge.ts';
+import type { JsonObject, JsonValue } from '../../../shared/json/value.ts';
+import { isJsonObject } from '../../../shared/json/value.ts';
+
+const settings = { enabled: false, onDrift: 'alert', onNew: 'allow', path: null } as const;
+
+interface Fake {
+  readonly catalog: Catalog;
+  readonly asked: (string | null)[];
+  now: number;
+}
+
+/** A catalog over pages that a function gives by cursor. */
+function over(pageOf: (cursor: string | null, count: number) => GatewayAnswer, hidden: readonly string[] = []): Fake {
+  const asked: (string | null)[] = [];
+  let ids = 0;
+  const fake: Fake = {
+    asked,
+    now: 1000,
+    catalog: new Catalog({
+      fetchPage: (cursor) => {
+        asked.push(cursor);
+        return Promise.resolve(pageOf(cursor, asked.length));
+      },
+      judge: (pages: readonly (readonly JsonValue[])[]) => {
+        const judged = judgeListing(pages, new Map(), settings);
+        return Promise.resolve(judged.kind === 'judged' ? judged.pages : { kind: 'failed', code: 'RESULT_INVALID', message: judged.problem });
+      },
+      visible: (name) => !hidden.includes(name),
+      now: () => fake.now,
+      randomHex: () => `snap${(ids += 1)}`,
+    }),
+  };
+  return fake;
+}
+
+const result = (members: JsonObject): GatewayAnswer => ({ kind: 'result', result: members });
+const tools = (...names: readonly string[]): JsonValue[] => names.map((name) => ({ name }));
+const names = (page: JsonObject | undefined): unknown[] => {
+  const listed = page?.['tools'];
+  return Array.isArray(listed) ? listed.map((tool) => (isJsonObject(tool) ? tool['name'] : tool)) : [];
+};
+
+test('all pages are drained, and clients walk them by cursors of the gateway', async () => {
+  const { catalog, asked } = over((cursor) => (cursor === null ? result({ tools: tools('a', 'b'), nextCursor: 'x', extra: 1 }) : result({ tools: tools('c') })));
+  const listing = await catalog.forClient();
+  assert.deepEqual(asked, [null, 'x']);
+  assert.equal(listing.kind, 'listed');
+  const first = catalog.page(null, listing.kind === 'listed' ? listing : null);
+  assert.deepEqual(names(first), ['a', 'b']);
+  assert.equal(first?.['extra'], 1);
+  const cursor = String(first?.['nextCursor']);
+  assert.notEqual(cursor, 'x');
+  const second = catalog.page(cursor, null);
+  assert.deepEqual(names(second), ['c']);
+  assert.equal(second !== undefined && 'nextCursor' in second, false);
+  for (const forged of ['x', `${cursor}0`, 'snap1.7', 'snap9.1', '', 'snap1', 'snap1.-1', 'snap1.1e0']) assert.equal(catalog.page(forged, null), undefined, forged);
+});
+
+test('what is denied is in no page, and a filtered page is private', async () => {
+  const { catalog } = over(() => result({ tools: tools('a', 'b'), cacheScope: 'public', ttlMs: 5 }), ['a']);
+  const listing = await catalog.forClient();
+  const page = catalog.page(null, listing.kind === 'listed' ? listing : null);
+  assert.deepEqual(names(page), ['b']);
+  assert.equal(page?.['cacheScope'], 'private');
+});
+
+test('a client that lists again gets a new listing unless the last is still fresh', async () => {
+  const stale = over(() => result({ tools: tools('a') }));
+  await stale.catalog.forClient();
+  await stale.catalog.forClient();
+  assert.equal(stale.asked.length, 2);
+  const fresh = over(() => result({ tools: tools('a'), ttlMs: 500 }));
+  await fresh.catalog.forClient();
+  fresh.now += 499;
+  const again = await fresh.catalog.forClient();
+  assert.equal(fresh.asked.length, 1);
+  assert.equal(fresh.catalog.page(null, again.kind === 'listed' ? again : null)?.['ttlMs'], 1);
+  fresh.now += 1;
+  await fresh.catalog.forClient();
+  assert.equal(fresh.asked.length, 2);
+});
+
+test("a server's ttl cannot freeze a listing", async () => {
+  const { catalog } = over(() => result({ tools: tools('a'), ttlMs: 9e15 }));
+  const listing = await catalog.forClient();
+  assert.equal(catalog.page(null, listing.kind === 'listed' ? listing : null)?.['ttlMs'], 3_600_000);
+});
+
+test('calls share one listing until something changes', async () => {
+  const { catalog, asked } = over(() => result({ tools: tools('a') }));
+  await Promise.all([catalog.current(), catalog.current(), catalog.current()]);
+  await catalog.current();
+  assert.equal(asked.length, 1);
+  catalog.invalidate();
+  await catalog.current();
+  assert.equal(asked.length, 2);
+});
+
+test('a change during a listing makes it list again before anyone is answered', async () => {
+  const fake: Fake = over((_cursor, count) => {
+    if (count === 1) fake.catalog.invalidate();
+    return result({ tools: tools(`version-${count}`) });
+  });
+  const listing = await fake.catalog.current();
+  assert.deepEqual(listing.kind === 'listed' ? [...listing.tools.keys()] : [], ['version-2']);
+});
+
+test('a server that never stops changing, repeats a cursor or lists without end fails the listing', async () => {
+  const restless: Fake = over(() => {
+    restless.catalog.invalidate();
+    restless.now += 1000;
+    return result({ tools: [] });
+  });
+  const endless = over((_cursor, count) => result({ tools: [], nextCursor: `c${count}` }));
+  const repeating = over(() => result({ tools: [], nextCursor: 'c' }));
+  const many = over((_cursor, count) => result({ tools: tools(...Array.from({ length: 6000 }, (_unused, at) => `${count}-${at}`)), nextCursor: `c${count}` }));
+  for (const fake of [restless, endless, repeating, many]) {
+    assert.equal((await fake.catalog.current()).kind, 'failed');
+    assert.ok(fake.asked.length <= 64);
+  }
+});
+
+test('a failed listing is not kept', async () => {
+  const { catalog } = over((_cursor, count) => (count === 1 ? { kind: 'refused', code: 'x' } : result({ tools: tools('a') })));
+  assert.equal((await catalog.current()).kind, 'failed');
+  assert.equal((await catalog.current()).kind, 'listed');
+});
+
+test('the digest covers the whole tool object and no order of members', () => {
+  const tool: JsonObject = { name: 't', description: 'd', inputSchema: { type: 'object', properties: { a: { type: 'string' } } } };
+  assert.equal(toolDigest({ inputSchema: { properties: { a: { type: 'string' } }, type: 'object' }, description: 'd', name: 't' }), toolDigest(tool));
+  const changes: JsonObject[] = [{ description: 'e' }, { title: 'x' }, { _meta: {} }, { icons: [] }, { annotations: { readOnlyHint: true } }, { inputSchema: { type: 'object' } }];
+  for (const change of changes) assert.notEqual(toolDigest({ ...tool, ...change }), toolDigest(tool));
+});
+
+test('new, same and changed tools are judged as the settings say', () => {
+  const tool: JsonObject = { name: 't' };
+  const pins = new Map([['t', { sha256: toolDigest(tool), firstSeen: '' }]]);
+  const judge = (listed: JsonObject, onDrift: 'alert' | 'block', onNew: 'allow' | 'alert' | 'block'): Partial<JudgedTool> | undefined => {
+    const judged = judgeListing([[listed]], pins, { enabled: true, onDrift, onNew, path: null });
+    return judged.kind === 'judged' ? judged.pages[0]?.[0] : undefined;
+  };
+  const table: readonly [JsonObject, 'alert' | 'block', 'allow' | 'alert' | 'block', string, string, string | null][] = [
+    [tool, 'block', 'block', 'same', 'allow', null],
+    [{ name: 't', x: 1 }, 'block', 'allow', 'drift', 'deny', 'TOOL_PIN_DRIFT'],
+    [{ name: 't', x: 1 }, 'alert', 'allow', 'drift', 'alert', 'TOOL_PIN_DRIFT'],
+    [{ name: 'n' }, 'block', 'allow', 'new', 'allow', null],
+    [{ name: 'n' }, 'block', 'alert', 'new', 'alert', 'TOOL_PIN_NEW'],
+    [{ name: 'n' }, 'block', 'block', 'new', 'deny', 'TOOL_PIN_NEW'],
+  ];
+  for (const [listed, onDrift, onNew, change, decision, code] of table) {
+    const judged = judge(listed, onDrift, onNew);
+    assert.deepEqual([judged?.change, judged?.decision, judged?.code], [change, decision, code]);
+  }
+});
