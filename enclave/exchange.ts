@@ -66,6 +66,11 @@ export class Exchange {
     return this.#take(event, 's2c', this.#server);
   }
 
+  /** The server's output ended: no answer comes any more. */
+  serverSilent(): void {
+    this.#client.serverSilent();
+  }
+
   /** The server is gone: whoever still waits for an answer of its gets one. */
   async serverGone(): Promise<void> {
     await this.#client.serverGone();

@@ -5,9 +5,10 @@
  */
 import { randomBytes } from 'node:crypto';
 import { dirname, join, resolve } from 'node:path';
+import type { Writable } from 'node:stream';
 import type { BootRow } from '../shared/audit/row.ts';
 import { Unavailable } from '../shared/errors.ts';
-import { DRAIN_MS_MAX } from '../shared/limits.ts';
+import { DRAIN_MS_MAX, SHUTDOWN_GRACE_MS } from '../shared/limits.ts';
 import { VERSION } from '../shared/version.ts';
 import type { AuditLog } from './audit/log.ts';
 import { openAuditLog } from './audit/log.ts';
@@ -108,6 +109,33 @@ async function drained(exchange: Exchange, child: Child): Promise<void> {
   }
 }
 
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}
+
+/** Resolves when everything that was written so far has left, or never will. */
+function flushed(output: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    if (output.destroyed) resolve();
+    else output.write('', () => resolve());
+  });
+}
+
+/**
+ * Waits for what is still under way, and ends the waiting: a process that left the group may hold the server's pipes for
+ * ever, and the client may not read.
+ */
+async function letGo(child: Child, output: Writable, done: Promise<unknown>, patience: Promise<unknown>): Promise<void> {
+  await Promise.race([done, patience, pause(SHUTDOWN_GRACE_MS)]);
+  if (output.writableNeedDrain) await Promise.race([done, patience]);
+  child.stdout.destroy();
+  child.stderr.destroy();
+  await Promise.race([done, patience]);
+  if (output !== process.stdout) output.destroy();
+}
+
 class Session {
   readonly #options: LocalOptions;
   readonly #session: string = randomHex(8);
@@ -151,7 +179,7 @@ class Session {
     });
     const fault = (error: unknown): void => fail({ kind: 'fault', error });
     const fromClient = pumpFrames(process.stdin, (event) => exchange.fromClient(event), fault);
-    const fromServer = pumpFrames(child.stdout, (event) => exchange.fromServer(event), fault);
+    const fromServer = pumpFrames(child.stdout, (event) => exchange.fromServer(event), fault, () => exchange.serverSilent());
     output.on('close', () => fail({ kind: 'client' }));
     const ending = await Promise.race([
       outside,
@@ -161,12 +189,13 @@ class Session {
     ]);
     if (ending.kind === 'client' && !output.destroyed) {
       child.stdin.end();
-      await drained(exchange, child);
+      await Promise.race([drained(exchange, child), outside]);
     }
     const exit = await child.stop();
-    await Promise.race([fromServer, faulted]);
-    await errors;
-    await exchange.serverGone();
+    const rest = fromServer.then(() => errors).then(() => exchange.serverGone()).then(() => flushed(output));
+    const patience = ending.kind === 'signal' ? pause(SHUTDOWN_GRACE_MS) : Promise.race([outside, pause(DRAIN_MS_MAX)]);
+    await letGo(child, output, Promise.race([rest, faulted]), patience);
+    await Promise.race([exchange.serverGone(), pause(SHUTDOWN_GRACE_MS)]);
     if (ending.kind === 'fault') this.#sayFault(ending.error);
     await this.#close(audit, ending.kind);
     if (ending.kind === 'fault') return 3;

@@ -27,6 +27,8 @@ export const OVERSIZE_KEEP_BYTES = 512;
 export const LISTING_PAGES_MAX = 64;
 /** Tools of one server. */
 export const LISTING_TOOLS_MAX = 10_000;
+/** Bytes of all pages of one listing: some hundred times what real servers list. */
+export const LISTING_BYTES_MAX: number = 32 * 1024 * 1024;
 /** Milliseconds that one whole listing may take. */
 export const LISTING_MS_MAX = 15_000;
 /** Listings whose cursors a client may still follow. */
@@ -102,5 +104,7 @@ export const PIPELINE_BYTES_MAX: number = 64 * 1024 * 1024;
 export const DRAIN_MS_MAX = 10_000;
 /** Bytes of a pins lockfile: 10,000 tools of one server take about 2 MiB. */
 export const LOCKFILE_BYTES_MAX: number = 16 * 1024 * 1024;
+/** Pins of one server that are kept: all tools that it may list at once. */
+export const PINS_PER_SERVER_MAX = 10_000;
 /** Milliseconds to wait for a lock that another process holds. */
 export const LOCK_WAIT_MS_MAX = 5000;

@@ -70,7 +70,7 @@ const TABLES: readonly (readonly [name: string, sql: string])[] = [
 ) STRICT`,
   ],
   ['entry_ts', 'CREATE INDEX entry_ts ON entry (ts_ms)'],
-  ['entry_call', 'CREATE INDEX entry_call ON entry (call_id) WHERE call_id IS NOT NULL'],
+  ['entry_call', 'CREATE INDEX entry_call ON entry (call_id)'],
 ];
 
 const EXPECTED: ReadonlyMap<string, string> = new Map(TABLES);

@@ -5,7 +5,9 @@
  */
 import type { JsonObject, JsonValue } from '../../shared/json/value.ts';
 import { emptyObject, isJsonObject } from '../../shared/json/value.ts';
-import type { Era, Revision } from '../../shared/mcp/revisions.ts';
+import type { KnownKeys } from '../../shared/jsonrpc/keys.ts';
+import { isNearMiss, paramsKeys } from '../../shared/jsonrpc/keys.ts';
+import type { Revision } from '../../shared/mcp/revisions.ts';
 import { eraOf, isRevision } from '../../shared/mcp/revisions.ts';
 import type { Policy } from '../policy/types.ts';
 import type { Pending } from './conversation.ts';
@@ -14,6 +16,10 @@ import { forward, refuse, refuseByPolicy } from './verdict.ts';
 
 const mayAskForInput: ReadonlySet<string> = new Set(['tools/call', 'prompts/get', 'resources/read']);
 const embeddable: ReadonlySet<string> = new Set(['sampling/createMessage', 'elicitation/create', 'roots/list']);
+const requestKeys: KnownKeys = new Map([
+  ['method', 'method'],
+  ['params', 'params'],
+]);
 /** JSON-RPC error of 2025-11-25 that asks the client to open URLs first. */
 const URL_ELICITATION_REQUIRED = -32042;
 
@@ -40,7 +46,10 @@ function judgeInputRequests(policy: Policy, pending: Pending, value: JsonObject,
       return invalid('an answer embeds a request that clients do not know');
     }
     const params = request['params'];
-    const decision = policy.decideMethod('s2c', method, isJsonObject(params) ? params : undefined, true);
+    if (isNearMiss(request, requestKeys) || (params !== undefined && (!isJsonObject(params) || isNearMiss(params, paramsKeys)))) {
+      return invalid('an answer embeds a request that is not in plain form');
+    }
+    const decision = policy.decideMethod('s2c', method, params, true);
     if (decision.kind !== 'allow') return refuseByPolicy(decision);
   }
   return forward(value);
@@ -48,7 +57,9 @@ function judgeInputRequests(policy: Policy, pending: Pending, value: JsonObject,
 
 function judgeModernResult(policy: Policy, pending: Pending, value: JsonObject, result: JsonObject): Verdict {
   const type = result['resultType'];
-  if (type === undefined || type === 'complete') return forward(value);
+  if (type === undefined || type === 'complete') {
+    return 'inputRequests' in result ? invalid('an answer is complete and asks for input') : forward(value);
+  }
   if (type === 'input_required') return judgeInputRequests(policy, pending, value, result);
   if (type === 'task') {
     return pending.method === 'tools/call' ? forward(value) : invalid(`an answer to ${pending.shownMethod} is a task`);
@@ -80,6 +91,12 @@ function judgeDiscover(value: JsonObject, result: JsonObject): Verdict {
   return forward(withMember(value, 'result', withMember(result, 'supportedVersions', known)), null, 'versions filtered');
 }
 
+/** True for an answer to `server/discover` from a server of the modern era; an older one may answer anything to it. */
+export function offersModern(result: JsonObject): boolean {
+  const versions = result['supportedVersions'];
+  return Array.isArray(versions) && versions.some((version) => typeof version === 'string' && isRevision(version) && eraOf(version) === 'modern');
+}
+
 /** Judges a result that answers a client's request. */
 export function judgeResult(policy: Policy, pending: Pending, value: JsonObject, result: JsonObject): Verdict {
   if (pending.method === 'initialize') return judgeInitialize(value, result);
@@ -90,9 +107,9 @@ export function judgeResult(policy: Policy, pending: Pending, value: JsonObject,
     : forward(value);
 }
 
-/** Judges an error that answers a client's request. */
-export function judgeError(policy: Policy, era: Era, value: JsonObject, error: { code: number; data?: JsonValue }): Verdict {
-  if (error.code !== URL_ELICITATION_REQUIRED || era === 'modern') return forward(value);
+/** Judges an error that answers a client's request: a client may follow the code in whatever era it comes. */
+export function judgeError(policy: Policy, value: JsonObject, error: { code: number; data?: JsonValue }): Verdict {
+  if (error.code !== URL_ELICITATION_REQUIRED) return forward(value);
   const params = emptyObject();
   params['mode'] = 'url';
   const decision = policy.decideMethod('s2c', 'elicitation/create', params, true);

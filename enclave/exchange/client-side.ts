@@ -4,7 +4,6 @@ import { wireJson } from '../../shared/json/canonical.ts';
 import type { JsonObject } from '../../shared/json/value.ts';
 import { emptyObject, isJsonObject } from '../../shared/json/value.ts';
 import { notificationMessage, requestMessage, resultMessage } from '../../shared/jsonrpc/build.ts';
-import type { RequestId } from '../../shared/jsonrpc/id.ts';
 import { isRequestId } from '../../shared/jsonrpc/id.ts';
 import type { Malformed, Message } from '../../shared/jsonrpc/message.ts';
 import { toolLabel } from '../../shared/label.ts';
@@ -13,7 +12,7 @@ import { permittedParams } from './capabilities.ts';
 import type { NotificationMessage, RequestMessage } from './client.ts';
 import { eraOfMessage, judgeClientRequest, judgeNotification, upstreamGone } from './client.ts';
 import type { GatewayAnswer, Pending } from './conversation.ts';
-import { progressTokenOf } from './conversation.ts';
+import { detached, detachedText, progressTokenOf } from './conversation.ts';
 import type { Arrival, SideContext } from './side.ts';
 import { Side } from './side.ts';
 import type { Refuse, Verdict } from './verdict.ts';
@@ -22,6 +21,9 @@ import { denialError, forward, malformedError, refuse } from './verdict.ts';
 type AnswerMessage = Extract<Message, { kind: 'result' | 'error' }>;
 
 export class ClientSide extends Side {
+  /** True once the server says nothing more. */
+  #silent = false;
+
   constructor(context: SideContext) {
     super(context, 'c2s');
   }
@@ -42,8 +44,9 @@ export class ClientSide extends Side {
 
   /** A message that is refused for its form: a row, and an answer under its own id only if that is readable and free. */
   async malformed(element: Malformed, arrival: Arrival): Promise<void> {
-    const free = element.id !== null && this.conversation.fromClient.get(element.id) === undefined ? element.id : null;
     await this.recordDrop(element, arrival, null);
+    // Asked for after the row is written: another request may have taken the id meanwhile.
+    const free = element.id !== null && this.conversation.fromClient.get(element.id) === undefined ? element.id : null;
     // A malformed notification or answer is not a request: nobody waits for an error to it.
     if (element.request === false) return;
     await this.parts.toClient.send(wireJson(malformedError(free, element.code, element.hint)));
@@ -55,6 +58,11 @@ export class ClientSide extends Side {
     if (fromClient.get(message.id) !== undefined) {
       const twice = refuse('ID_IN_FLIGHT', 'the id belongs to a request in flight', 'use a new id for each request');
       await this.#recordTwice(message, pending, twice, arrival);
+      return;
+    }
+    if (fromClient.awaitsLate(message.id)) {
+      const late = refuse('ID_IN_FLIGHT', 'the id belongs to a cancelled request that may still be answered', 'use a new id for each request');
+      await this.#end(message, pending, late, arrival);
       return;
     }
     if (fromClient.full) {
@@ -88,10 +96,10 @@ export class ClientSide extends Side {
     const era = eraOfMessage(message);
     if (era === 'modern' && isJsonObject(params?.['_meta'])) this.conversation.modernMeta = params['_meta'];
     return {
-      id: message.id,
+      id: detached(message.id),
       callId: this.conversation.nextCallId(),
-      method: message.method,
-      shownMethod: this.shownMethod(message.method),
+      method: detachedText(message.method),
+      shownMethod: detachedText(this.shownMethod(message.method)),
       tool: tool ?? this.conversation.tasks.toolOf(params?.['taskId']),
       era,
       origin: 'client',
@@ -140,7 +148,8 @@ export class ClientSide extends Side {
       return;
     }
     pending.sent = true;
-    await this.parts.toServer.send(text);
+    if (this.#silent) await this.#answerGone(pending);
+    else await this.parts.toServer.send(text);
   }
 
   async #answerByItself(pending: Pending, result: JsonObject): Promise<void> {
@@ -230,16 +239,35 @@ export class ClientSide extends Side {
     const timer = setTimeout(() => {
       this.conversation.fromClient.cancel(pending);
       settle({ kind: 'refused', code: 'no answer in time' });
-      void this.#giveUp(id);
+      void this.#giveUp(pending);
     }, msMax);
-    await this.parts.toServer.send(text);
+    // A server that does not read must not hold up whoever waits for the listing: it ends at its time all the same.
+    if (this.#silent) this.#settleListing(pending);
+    else void this.parts.toServer.send(text);
     return answered.finally(() => clearTimeout(timer));
   }
 
-  async #giveUp(id: RequestId): Promise<void> {
+  /** Tells the server that its answer is no longer waited for. */
+  async #giveUp(pending: Pending): Promise<void> {
     const params = emptyObject();
-    params['requestId'] = id;
-    await this.parts.toServer.send(wireJson(notificationMessage('notifications/cancelled', params)));
+    params['requestId'] = pending.id;
+    const message = notificationMessage('notifications/cancelled', params);
+    const text = wireJson(message);
+    const occurrence = {
+      ...this.occurrence(pending, { bytes: text.length, at: this.parts.clock.mono() }),
+      kind: 'message',
+      origin: 'gateway',
+      type: 'notification',
+      method: 'notifications/cancelled',
+      id: null,
+    } as const;
+    try {
+      await this.ledger.message(occurrence, forward(message, null, 'gateway listing'), text);
+    } catch (error) {
+      this.auditRefusal(error);
+      return;
+    }
+    await this.parts.toServer.send(text);
   }
 
   #listParams(cursor: string | null): JsonObject | undefined {
@@ -257,7 +285,7 @@ export class ClientSide extends Side {
     return Object.keys(params).length === 0 ? undefined : permittedParams(this.parts.policy, params);
   }
 
-  #gatewayRequest(id: RequestId, settle: (answer: GatewayAnswer) => void): Pending {
+  #gatewayRequest(id: string, settle: (answer: GatewayAnswer) => void): Pending {
     return {
       id,
       callId: this.conversation.nextCallId(),
@@ -274,25 +302,39 @@ export class ClientSide extends Side {
     };
   }
 
+  /** The server says nothing more: listings end, and what would still go to it is answered with an error. */
+  serverSilent(): void {
+    this.#silent = true;
+    for (const pending of this.conversation.fromClient.all()) this.#settleListing(pending);
+  }
+
+  #settleListing(pending: Pending): void {
+    if (pending.settle === undefined) return;
+    this.conversation.fromClient.remove(pending);
+    pending.settle({ kind: 'refused', code: upstreamGone().code });
+  }
+
   /** The server ended: every request that waits for it is answered with an error that says so, and recorded. */
   async serverGone(): Promise<void> {
-    const refusal = upstreamGone();
+    this.serverSilent();
     for (const pending of this.conversation.fromClient.all()) {
-      this.conversation.fromClient.remove(pending);
-      if (pending.settle !== undefined) {
-        pending.settle({ kind: 'refused', code: refusal.code });
-        continue;
-      }
-      if (!pending.sent) continue;
-      const occurrence = this.occurrence(pending, { bytes: 0, at: this.parts.clock.mono() });
-      const kind = pending.method === 'tools/call' ? 'result' : 'message';
-      try {
-        await this.ledger.message({ ...occurrence, kind, dir: 's2c', origin: 'gateway', type: 'error', status: 'error' }, refusal, null);
-      } catch (error) {
-        this.auditRefusal(error);
-      }
-      await this.#deny(pending, refusal);
+      // One whose row is still being written is answered when that is done.
+      if (pending.sent) await this.#answerGone(pending);
     }
+  }
+
+  async #answerGone(pending: Pending): Promise<void> {
+    if (this.conversation.fromClient.get(pending.id) !== pending) return;
+    this.conversation.fromClient.remove(pending);
+    const refusal = upstreamGone();
+    const occurrence = this.occurrence(pending, { bytes: 0, at: this.parts.clock.mono() });
+    const kind = pending.method === 'tools/call' ? 'result' : 'message';
+    try {
+      await this.ledger.message({ ...occurrence, kind, dir: 's2c', origin: 'gateway', type: 'error', status: 'error' }, refusal, null);
+    } catch (error) {
+      this.auditRefusal(error);
+    }
+    await this.#deny(pending, refusal);
   }
 }
 

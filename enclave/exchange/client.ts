@@ -9,6 +9,7 @@ import { eraOfRequest, requestedRevision } from '../../shared/mcp/meta.ts';
 import type { Era } from '../../shared/mcp/revisions.ts';
 import type { Catalog, Listing, ListingFailure } from '../pins/catalog.ts';
 import type { JudgedTool } from '../pins/judge.ts';
+import type { PolicyDecision } from '../policy/types.ts';
 import { permittedParams } from './capabilities.ts';
 import type { Conversation, Pending } from './conversation.ts';
 import type { ExchangeParts } from './parts.ts';
@@ -55,25 +56,45 @@ function judgeEra(conversation: Conversation, message: RequestMessage, era: Era)
   return refuse('ERA_MIXED', `the connection speaks ${settled}`, 'use one protocol era per connection');
 }
 
-/** Refuses a method in the wrong direction or of the wrong kind; `known` tells whether a revision defines it. */
+interface MethodForm {
+  /** The revision that is spoken defines the method. */
+  readonly known: boolean;
+  /** Only another revision defines it. */
+  readonly elsewhere: boolean;
+}
+
+/** Refuses a method in the wrong direction or of the wrong kind. */
 function judgeMethodForm(
   context: ClientContext,
   dir: 'c2s' | 's2c',
   era: Era,
   method: string,
   type: 'request' | 'notification',
-): Refuse | { readonly known: boolean } {
+): Refuse | MethodForm {
   const found = lookupMethod(context.conversation.revisionFor(era), dir, method);
   switch (found.kind) {
     case 'known':
-      if (found.type === type) return { known: true };
+      if (found.type === type) return { known: true, elsewhere: false };
       return refuse('METHOD_WRONG_KIND', `the method is a ${found.type}, not a ${type}`, 'requests have an id, notifications none');
     case 'wrong-direction':
       return refuse('METHOD_WRONG_DIRECTION', 'the method goes in the other direction', 'the peer does not follow the protocol');
     case 'other-revision':
+      return { known: false, elsewhere: true };
     case 'unknown':
-      return { known: false };
+      return { known: false, elsewhere: false };
   }
+}
+
+/**
+ * What only another revision defines has to be allowed as an unknown method and as what it is there: a peer that settles
+ * on an older revision must not get past the rules for a newer one.
+ */
+function decideByForm(context: ClientContext, dir: 'c2s' | 's2c', message: RequestMessage | NotificationMessage, form: MethodForm): PolicyDecision {
+  const { policy } = context.parts;
+  const decision = policy.decideMethod(dir, message.method, message.params, form.known);
+  if (decision.kind !== 'allow' || !form.elsewhere) return decision;
+  const there = policy.decideMethod(dir, message.method, message.params, true);
+  return there.kind === 'allow' ? decision : there;
 }
 
 function listingRefusal(failure: ListingFailure): Refuse {
@@ -181,7 +202,7 @@ export async function judgeClientRequest(context: ClientContext, message: Reques
   const judged: RequestMessage = isJsonObject(params) ? { ...message, params, value: permitted } : message;
   if (form.known && message.method === 'tools/list') return judgeList(context, judged);
   if (form.known && message.method === 'tools/call') return judgeCall(context, judged, pending.tool ?? 'the tool');
-  const decision = context.parts.policy.decideMethod('c2s', message.method, message.params, form.known);
+  const decision = decideByForm(context, 'c2s', message, form);
   return decision.kind === 'allow' ? forward(permitted, decision.rule, decision.reason) : refuseByPolicy(decision);
 }
 
@@ -190,7 +211,7 @@ export function judgeNotification(context: ClientContext, dir: 'c2s' | 's2c', me
   const era = context.conversation.era ?? 'legacy';
   const form = judgeMethodForm(context, dir, era, message.method, 'notification');
   if ('kind' in form) return form;
-  const decision = context.parts.policy.decideMethod(dir, message.method, message.params, form.known);
+  const decision = decideByForm(context, dir, message, form);
   return decision.kind === 'allow' ? forward(message.value, decision.rule, decision.reason) : refuseByPolicy(decision);
 }
 
@@ -199,7 +220,7 @@ export function judgeServerRequest(context: ClientContext, message: RequestMessa
   const era = context.conversation.era ?? 'legacy';
   const form = judgeMethodForm(context, 's2c', era, message.method, 'request');
   if ('kind' in form) return form;
-  const decision = context.parts.policy.decideMethod('s2c', message.method, message.params, form.known);
+  const decision = decideByForm(context, 's2c', message, form);
   return decision.kind === 'allow' ? forward(message.value, decision.rule, decision.reason) : refuseByPolicy(decision);
 }
 

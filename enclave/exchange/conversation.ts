@@ -3,15 +3,17 @@
  * What is known of one client connection: its era, the requests in flight in both directions, and the tokens that tie
  * later messages to them. A request id is bound by type and value to exactly one request (mcp.md rule 3).
  */
-import { IN_FLIGHT_MAX } from '../../shared/limits.ts';
+import { sha256Hex } from '../../shared/digest.ts';
+import { ID_LENGTH_MAX, IN_FLIGHT_MAX } from '../../shared/limits.ts';
 import type { JsonObject, JsonValue } from '../../shared/json/value.ts';
 import { isJsonObject } from '../../shared/json/value.ts';
-import type { RequestId } from '../../shared/jsonrpc/message.ts';
+import type { RequestId } from '../../shared/jsonrpc/id.ts';
+import { isRequestId } from '../../shared/jsonrpc/id.ts';
 import type { Era, Revision } from '../../shared/mcp/revisions.ts';
 
 /** What the peer answered to a request that the gateway made by itself. */
 export type GatewayAnswer =
-  | { readonly kind: 'result'; readonly result: JsonObject }
+  | { readonly kind: 'result'; readonly result: JsonObject; readonly bytes?: number }
   | { readonly kind: 'error'; readonly error: JsonObject }
   | { readonly kind: 'refused'; readonly code: string };
 
@@ -37,6 +39,19 @@ export interface Pending {
 
 function keyOf(id: RequestId): string {
   return `${typeof id}:${id}`;
+}
+
+/**
+ * A copy of its own. A text cut from a message keeps the whole message in memory, and what is remembered here outlives
+ * its message.
+ */
+export function detached(id: RequestId): RequestId {
+  return typeof id === 'string' ? detachedText(id) : id;
+}
+
+/** The same for a text. */
+export function detachedText(text: string): string {
+  return Buffer.from(text, 'utf8').toString('utf8');
 }
 
 /** Requests of one direction. */
@@ -68,7 +83,10 @@ export class InFlight {
 
   /** Takes the request out; its answer is no longer expected. */
   remove(pending: Pending): void {
-    if (!this.#pending.delete(keyOf(pending.id)) || pending.progressToken === null) return;
+    // A refused or cancelled request may have left its id to another one.
+    if (this.get(pending.id) !== pending) return;
+    this.#pending.delete(keyOf(pending.id));
+    if (pending.progressToken === null) return;
     const token = keyOf(pending.progressToken);
     const left = (this.#tokens.get(token) ?? 1) - 1;
     if (left === 0) this.#tokens.delete(token);
@@ -79,9 +97,15 @@ export class InFlight {
   cancel(pending: Pending): void {
     pending.cancelled = true;
     this.remove(pending);
+    if (!pending.sent) return;
     this.#late.set(keyOf(pending.id), pending);
     const oldest = this.#late.keys().next();
     if (this.#late.size > IN_FLIGHT_MAX && oldest.done !== true) this.#late.delete(oldest.value);
+  }
+
+  /** True while a cancelled request of that id may still be answered: a new one would take its answer. */
+  awaitsLate(id: RequestId): boolean {
+    return this.#late.has(keyOf(id));
   }
 
   /** The cancelled request that this id answers late, once. */
@@ -100,18 +124,23 @@ export class InFlight {
   }
 }
 
+/** A server may make its task ids as long as it likes. */
+function taskKey(taskId: string): string {
+  return taskId.length > ID_LENGTH_MAX ? `sha256:${sha256Hex(taskId)}` : detachedText(taskId);
+}
+
 /** Tasks whose later messages belong to a tool call (2025-11-25 and the modern extension). */
 class TaskTools {
   readonly #tools = new Map<string, { tool: string; token: RequestId | null }>();
 
   add(taskId: string, tool: string, token: RequestId | null): void {
-    this.#tools.set(taskId, { tool, token });
+    this.#tools.set(taskKey(taskId), { tool, token });
     const oldest = this.#tools.keys().next();
     if (this.#tools.size > IN_FLIGHT_MAX && oldest.done !== true) this.#tools.delete(oldest.value);
   }
 
   toolOf(taskId: JsonValue | undefined): string | null {
-    return typeof taskId === 'string' ? (this.#tools.get(taskId)?.tool ?? null) : null;
+    return typeof taskId === 'string' ? (this.#tools.get(taskKey(taskId))?.tool ?? null) : null;
   }
 
   hasToken(token: RequestId): boolean {
@@ -155,5 +184,5 @@ export class Conversation {
 export function progressTokenOf(params: JsonObject | undefined): RequestId | null {
   const meta = params?.['_meta'];
   const token = isJsonObject(meta) ? meta['progressToken'] : undefined;
-  return typeof token === 'string' || typeof token === 'number' ? token : null;
+  return isRequestId(token) ? detached(token) : null;
 }

@@ -8,6 +8,7 @@ import { Unavailable } from '../../shared/errors.ts';
 import type { RequestId } from '../../shared/jsonrpc/message.ts';
 import { idLabel } from '../../shared/label.ts';
 import type { ExchangeParts } from './parts.ts';
+import { Room } from './room.ts';
 import type { Verdict } from './verdict.ts';
 
 /** One message as its row shows it. */
@@ -39,8 +40,12 @@ function outcomeOf(verdict: Verdict): Outcome {
   }
 }
 
+/** Bytes that a row without its payload counts as. */
+const ROW_WEIGHT = 512;
+
 export class Ledger {
   readonly #parts: ExchangeParts;
+  readonly #room: Room = new Room();
 
   constructor(parts: ExchangeParts) {
     this.#parts = parts;
@@ -96,22 +101,29 @@ export class Ledger {
 
   async #write(fields: RowFields, text: string | null, early: boolean): Promise<void> {
     const { recorder, clock, policy } = this.#parts;
+    const stored = policy.audit.payload === 'none' ? null : text;
+    const weight = ROW_WEIGHT + (stored?.length ?? 0);
+    const turn = this.#room.enter(weight);
+    if (turn !== undefined) await turn;
+    const leave = (): void => this.#room.leave(weight);
     if (!recorder.available) {
+      leave();
       throw new Unavailable('AUDIT_UNAVAILABLE', 'the audit log cannot be written', 'see the error on standard error');
     }
-    const stored = policy.audit.payload === 'none' ? null : text;
     const durable = recorder.append({
       fields,
       payload: stored === null ? null : { media: 'application/json', text: stored },
       wall: clock.now(),
       mono: clock.mono(),
     });
+    durable.then(leave, leave);
     if (!early) {
       await durable;
       return;
     }
-    // The recorder turns unavailable when this row is lost, and every later message is then refused.
-    durable.catch(() => undefined);
+    // A row that is refused at once stops its message here. The recorder turns unavailable when it loses this row later,
+    // and every later message is then refused.
+    await Promise.race([durable, Promise.resolve()]);
   }
 
   #say(occurrence: Occurrence, verdict: Verdict): void {

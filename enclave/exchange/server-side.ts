@@ -2,14 +2,14 @@
 /** The server's direction: answers bound to their request, its own requests, and its notifications. */
 import { wireJson } from '../../shared/json/canonical.ts';
 import type { JsonValue } from '../../shared/json/value.ts';
-import { isJsonObject } from '../../shared/json/value.ts';
+import { emptyObject, isJsonObject } from '../../shared/json/value.ts';
 import { isRequestId } from '../../shared/jsonrpc/id.ts';
 import type { Malformed, Message } from '../../shared/jsonrpc/message.ts';
-import { judgeError, judgeResult, negotiatedRevision } from './answers.ts';
+import { judgeError, judgeResult, negotiatedRevision, offersModern } from './answers.ts';
 import type { NotificationMessage, RequestMessage } from './client.ts';
 import { judgeNotification, judgeServerRequest } from './client.ts';
 import type { Pending } from './conversation.ts';
-import { progressTokenOf } from './conversation.ts';
+import { detached, detachedText, progressTokenOf } from './conversation.ts';
 import type { Arrival, SideContext } from './side.ts';
 import { Side } from './side.ts';
 import type { Refuse, Verdict } from './verdict.ts';
@@ -18,6 +18,9 @@ import { denialError, refuse } from './verdict.ts';
 type AnswerMessage = Extract<Message, { kind: 'result' | 'error' }>;
 
 export class ServerSide extends Side {
+  /** True while a notification waits for the new tools to be judged. */
+  #relisting = false;
+
   constructor(context: SideContext) {
     super(context, 's2c');
   }
@@ -63,7 +66,7 @@ export class ServerSide extends Side {
     const text = wireJson(verdict.kind === 'forward' ? verdict.value : message.value);
     const moves = await this.recordAnswer(message, pending, verdict, arrival, text);
     if (pending.settle !== undefined) {
-      pending.settle(gatewayAnswer(message, moves));
+      pending.settle(gatewayAnswer(message, moves, arrival.bytes));
       return;
     }
     if (moves) await this.parts.toClient.send(text);
@@ -73,7 +76,7 @@ export class ServerSide extends Side {
   #judgeAnswer(message: AnswerMessage, pending: Pending): Verdict {
     const { policy } = this.parts;
     if (message.kind === 'result') return judgeResult(policy, pending, message.value, message.result);
-    return judgeError(policy, pending.era, message.value, message.error);
+    return judgeError(policy, message.value, message.error);
   }
 
   /** The first handshake that succeeds settles the connection's era. */
@@ -83,7 +86,7 @@ export class ServerSide extends Side {
     if (pending.method === 'initialize') {
       conversation.revision = negotiatedRevision(message.result);
       conversation.era ??= 'legacy';
-    } else if (pending.era === 'modern') {
+    } else if (pending.era === 'modern' && (pending.method !== 'server/discover' || offersModern(message.result))) {
       conversation.era ??= 'modern';
     }
     const taskId = this.taskIdOf(message);
@@ -95,10 +98,10 @@ export class ServerSide extends Side {
   async #request(message: RequestMessage, arrival: Arrival): Promise<void> {
     const { fromServer } = this.conversation;
     const pending: Pending = {
-      id: message.id,
+      id: detached(message.id),
       callId: this.conversation.nextCallId(),
-      method: message.method,
-      shownMethod: this.shownMethod(message.method),
+      method: detachedText(message.method),
+      shownMethod: detachedText(this.shownMethod(message.method)),
       tool: null,
       era: this.conversation.era ?? 'legacy',
       origin: 'server',
@@ -130,6 +133,9 @@ export class ServerSide extends Side {
 
   #judgeRequest(message: RequestMessage, twice: boolean): Verdict {
     if (twice) return refuse('ID_IN_FLIGHT', 'the id belongs to a request in flight', 'use a new id for each request');
+    if (this.conversation.fromServer.awaitsLate(message.id)) {
+      return refuse('ID_IN_FLIGHT', 'the id belongs to a cancelled request that may still be answered', 'use a new id for each request');
+    }
     if (this.conversation.fromServer.full) {
       return refuse('IN_FLIGHT_LIMIT', 'too many requests wait for their answer', 'wait for answers first');
     }
@@ -154,7 +160,9 @@ export class ServerSide extends Side {
           break;
         case 'notifications/tools/list_changed':
           // The client hears of the change when the new tools have been judged.
-          await this.#relist();
+          if (!(await this.#relist())) {
+            verdict = { kind: 'answer', result: emptyObject(), rule: verdict.rule, reason: 'an earlier notification tells of this change too' };
+          }
           break;
         default:
           break;
@@ -163,11 +171,23 @@ export class ServerSide extends Side {
     await this.passNotification(message, verdict, pending, arrival, this.parts.toClient);
   }
 
-  async #relist(): Promise<void> {
+  /**
+   * False if a notification that is held back already will tell the client: the answer to the listing may stand behind
+   * hundreds of them, and has to be read.
+   */
+  async #relist(): Promise<boolean> {
     const { catalog } = this.context;
     const used = catalog.used;
     catalog.invalidate();
-    if (used) await catalog.refresh();
+    if (!used) return true;
+    if (this.#relisting) return false;
+    this.#relisting = true;
+    try {
+      await catalog.refresh();
+    } finally {
+      this.#relisting = false;
+    }
+    return true;
   }
 
   /** A server may cancel its own requests and, at 2026-07-28, a subscription of the client's. */
@@ -194,9 +214,9 @@ function unrecorded(): Refuse {
   return refuse('AUDIT_UNAVAILABLE', 'the call was executed, but its answer could not be recorded', 'tell the operator');
 }
 
-function gatewayAnswer(message: AnswerMessage, moves: boolean) {
+function gatewayAnswer(message: AnswerMessage, moves: boolean, bytes: number) {
   if (!moves) return { kind: 'refused', code: 'AUDIT_UNAVAILABLE' } as const;
-  if (message.kind === 'result') return { kind: 'result', result: message.result } as const;
+  if (message.kind === 'result') return { kind: 'result', result: message.result, bytes } as const;
   const error = message.value['error'];
   return isJsonObject(error) ? ({ kind: 'error', error } as const) : ({ kind: 'refused', code: 'RESULT_INVALID' } as const);
 }

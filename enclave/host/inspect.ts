@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** `mcp-bastion inspect-log`: shows the last rows of logs, or verifies them. It reads only, and leaves no file behind. */
-import { resolve } from 'node:path';
+import { isAbsolute, relative, sep } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readTrust, trustPath } from '../audit/trust.ts';
 import { logsRoot } from '../audit/slots.ts';
@@ -100,7 +100,8 @@ function verify(options: InspectOptions, io: InspectIo): number {
   if (trust === null && options.trust !== undefined) throw new Unavailable('FILE_UNREADABLE', `there is no trust file ${trustFile}`, 'name the one that was kept apart from the log');
   const logs = findLogs(options.path);
   // A log of this state folder is always in its trust file; one from elsewhere may never have been.
-  const own = resolve(options.path).startsWith(resolve(logsRoot(options.stateDir)));
+  const below = relative(logsRoot(options.stateDir), options.path);
+  const own = !isAbsolute(below) && below.split(sep)[0] !== '..';
   const reports = verifyLogs(logs, {
     trust,
     unknownLogs: options.trust !== undefined || own ? 'refuse' : 'not-pinned',

@@ -48,11 +48,13 @@ function sizeOf(event: FrameEvent): number {
  * Reads a stream to its end and hands each frame on in order; resolves when all have been dealt with.
  *
  * @param fault called once for an error that is not an expected outcome: the gateway then has to end
+ * @param ended called when nothing more will be read, while what was read may still be under way
  */
 export async function pumpFrames(
   stream: Readable,
   take: (event: FrameEvent) => Promise<void>,
   fault: (error: unknown) => void,
+  ended: () => void = () => undefined,
 ): Promise<void> {
   const framer = createNdjsonFramer({ bytesMax: MESSAGE_BYTES_MAX });
   const pipeline = new Pipeline();
@@ -74,7 +76,15 @@ export async function pumpFrames(
     if (!(error instanceof Error && 'code' in error)) throw error;
   }
   await hand(framer.end());
+  ended();
   await pipeline.empty();
+}
+
+/** What some readers take for the end of a line. In JSON it stands in strings only, where an escape says the same. */
+const LINE_ENDS = /[\u0085\u2028\u2029]/g;
+
+function escaped(end: string): string {
+  return `\\u${end.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
 /** An outlet on a stream. A peer that is gone takes nothing more, and that is no error here. */
@@ -95,7 +105,7 @@ export function streamOutlet(stream: Writable): Outlet {
   return {
     send(text) {
       if (stream.destroyed || stream.writableEnded) return Promise.resolve();
-      if (stream.write(`${text}\n`)) return Promise.resolve();
+      if (stream.write(`${text.replace(LINE_ENDS, escaped)}\n`)) return Promise.resolve();
       drained ??= drain();
       return drained;
     },

@@ -9,6 +9,8 @@ import { STDERR_LINE_BYTES_MAX, STDERR_LINES_PER_SECOND_MAX } from '../../shared
 const LINE_FEED = 0x0a;
 const KEY_BEGIN = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY/;
 const KEY_END = /-----END [A-Z0-9 ]*PRIVATE KEY/;
+/** Stands in every line that begins a private key, as long as nothing invisible stands in it. */
+const KEY_MARK = 'PRIVATE KEY';
 /** Lines after the begin of a private key that are left out if its end never comes. */
 const KEY_LINES_MAX = 200;
 /** Characters at the end of a cut line that are left out. */
@@ -50,11 +52,11 @@ export function relayStderr(stream: Readable, parts: StderrParts): Promise<void>
   const sayDropped = (): void => {
     if (dropped > 0) parts.write(`(${dropped} lines left out: more than ${STDERR_LINES_PER_SECOND_MAX} in one second)`);
   };
+  /** A line that may not be shown is only counted, so that a flood does not take the time of everything else. */
   const emit = (): void => {
-    // A secret that the cut splits would not match any more: the end of a cut line is not shown.
-    const plain = sanitiseLine(Buffer.concat(line).toString('utf8'));
-    const scrubbed = insideKey(plain) ? '' : parts.scrub(plain);
-    const text = cut ? `${scrubbed.slice(0, Math.max(0, scrubbed.length - CUT_MARGIN))} (cut)` : scrubbed;
+    if (kept === 0) return;
+    const bytes = Buffer.concat(line);
+    const wasCut = cut;
     line = [];
     kept = 0;
     cut = false;
@@ -66,8 +68,15 @@ export function relayStderr(stream: Readable, parts: StderrParts): Promise<void>
       dropped = 0;
     }
     lines += 1;
-    if (lines > STDERR_LINES_PER_SECOND_MAX) dropped += 1;
-    else if (text.trim() !== '') parts.write(text);
+    const shown = lines <= STDERR_LINES_PER_SECOND_MAX;
+    if (!shown) dropped += 1;
+    if (!shown && keyLines === 0 && !bytes.includes(KEY_MARK)) return;
+    const plain = sanitiseLine(bytes.toString('utf8'));
+    if (insideKey(plain) || !shown) return;
+    const scrubbed = parts.scrub(plain);
+    // A secret that the cut splits would not match any more: the end of a cut line is not shown.
+    const text = wasCut ? `${scrubbed.slice(0, Math.max(0, scrubbed.length - CUT_MARGIN))} (cut)` : scrubbed;
+    if (text.trim() !== '') parts.write(text);
   };
   const take = (part: Buffer): void => {
     const room = STDERR_LINE_BYTES_MAX - kept;
@@ -80,7 +89,7 @@ export function relayStderr(stream: Readable, parts: StderrParts): Promise<void>
     stream.on('data', (chunk: Buffer) => {
       let from = 0;
       for (let at = chunk.indexOf(LINE_FEED); at !== -1; at = chunk.indexOf(LINE_FEED, from)) {
-        take(chunk.subarray(from, at));
+        if (at > from) take(chunk.subarray(from, at));
         emit();
         from = at + 1;
       }

@@ -7,6 +7,7 @@ import type { ErrorCode } from '../../shared/errors.ts';
 import type { JsonObject, JsonValue } from '../../shared/json/value.ts';
 import { emptyObject } from '../../shared/json/value.ts';
 import {
+  LISTING_BYTES_MAX,
   LISTING_MS_MAX,
   LISTING_PAGES_MAX,
   LISTING_SNAPSHOTS_MAX,
@@ -163,6 +164,7 @@ export class Catalog {
     const cursors = new Set<string>();
     let cursor: string | null = null;
     let tools = 0;
+    let bytes = 0;
     do {
       const answer = await this.#parts.fetchPage(cursor, Math.max(0, deadline - this.#parts.now()));
       if (answer.kind === 'error') return { kind: 'upstream-error', error: answer.error };
@@ -171,6 +173,8 @@ export class Catalog {
       if (!Array.isArray(page)) return failed('LISTING_FAILED', "the server's tool listing has no tools");
       tools += page.length;
       if (tools > LISTING_TOOLS_MAX) return failed('LISTING_FAILED', `the server lists more than ${LISTING_TOOLS_MAX} tools`);
+      bytes += answer.bytes ?? 0;
+      if (bytes > LISTING_BYTES_MAX) return failed('LISTING_FAILED', `the server's tool listing is longer than ${LISTING_BYTES_MAX} bytes`);
       results.push(withoutTools(answer.result));
       toolPages.push(page);
       const next: JsonValue | undefined = answer.result['nextCursor'];

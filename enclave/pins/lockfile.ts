@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path';
 import { parseDocument, stringify } from 'yaml';
 import { z } from 'zod';
 import { Unavailable } from '../../shared/errors.ts';
-import { LOCK_WAIT_MS_MAX, LOCKFILE_BYTES_MAX } from '../../shared/limits.ts';
+import { LOCK_WAIT_MS_MAX, LOCKFILE_BYTES_MAX, PINS_PER_SERVER_MAX } from '../../shared/limits.ts';
 import { acquireExclusive } from '../store/sqlite.ts';
 import type { PinBook } from './book.ts';
 import type { Pin } from './judge.ts';
@@ -18,15 +18,14 @@ const HEADER = `# Pins of MCP tools, kept by mcp-bastion. Review changes of this
 # of a tool was accepted. sha256 is over the canonical JSON (RFC 8785) of the whole tool object.
 `;
 
-const schema = z.strictObject({
-  version: z.literal(1),
-  servers: z.record(
-    z.string(),
-    z.record(z.string(), z.strictObject({ sha256: z.string().regex(/^[0-9a-f]{64}$/), first_seen: z.string() })),
-  ),
-});
+const pinSchema = z.map(z.enum(['sha256', 'first_seen']), z.string());
 
-type Lockfile = z.infer<typeof schema>;
+/** Maps all the way: a tool may be called `__proto__` or `constructor`, and its pin must count like any other. */
+const schema = z.map(z.enum(['version', 'servers']), z.unknown());
+const serversSchema = z.map(z.string(), z.map(z.string(), pinSchema));
+
+/** Pins by server and tool. */
+type Lockfile = ReadonlyMap<string, ReadonlyMap<string, Pin>>;
 
 function broken(path: string, cause?: unknown): Unavailable {
   return new Unavailable('PIN_STORE', `the pins in ${path} cannot be read`, 'restore the file from version control, or remove it to pin anew', cause);
@@ -35,9 +34,18 @@ function broken(path: string, cause?: unknown): Unavailable {
 function parseLockfile(path: string, text: string): Lockfile {
   const document = parseDocument(text, { strict: true, uniqueKeys: true });
   if (document.errors.length > 0) throw broken(path, document.errors[0]);
-  const parsed = schema.safeParse(document.toJS({ maxAliasCount: 0 }));
+  const top = schema.safeParse(document.toJS({ maxAliasCount: 0, mapAsMap: true }));
+  if (!top.success || top.data.get('version') !== 1) throw broken(path, top.error);
+  const parsed = serversSchema.safeParse(top.data.get('servers'));
   if (!parsed.success) throw broken(path, parsed.error);
-  return parsed.data;
+  return new Map([...parsed.data].map(([server, tools]) => [server, new Map([...tools].map(([tool, pin]) => [tool, readPin(path, pin)]))]));
+}
+
+function readPin(path: string, pin: ReadonlyMap<string, string>): Pin {
+  const sha256 = pin.get('sha256');
+  const firstSeen = pin.get('first_seen');
+  if (sha256 === undefined || !/^[0-9a-f]{64}$/.test(sha256) || firstSeen === undefined) throw broken(path);
+  return { sha256, firstSeen };
 }
 
 async function load(path: string): Promise<Lockfile> {
@@ -45,31 +53,23 @@ async function load(path: string): Promise<Lockfile> {
   try {
     bytes = await readFile(path);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return { version: 1, servers: {} };
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return new Map();
     throw broken(path, error);
   }
   if (bytes.length > LOCKFILE_BYTES_MAX) throw broken(path);
   return parseLockfile(path, bytes.toString('utf8'));
 }
 
-function pinsOf(file: Lockfile, server: string): Map<string, Pin> {
-  const pins = new Map<string, Pin>();
-  for (const [tool, pin] of Object.entries(file.servers[server] ?? {})) {
-    pins.set(tool, { sha256: pin.sha256, firstSeen: pin.first_seen });
-  }
-  return pins;
-}
-
 async function replace(path: string, text: string): Promise<void> {
   const temporary = join(dirname(path), `.bastion.lock.${randomBytes(6).toString('hex')}`);
   const file = await open(temporary, 'wx', 0o644);
   try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  try {
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
@@ -84,12 +84,26 @@ async function replace(path: string, text: string): Promise<void> {
 }
 
 function merged(file: Lockfile, server: string, pins: ReadonlyMap<string, Pin>): Lockfile {
-  const tools = new Map(Object.entries(file.servers[server] ?? {}));
-  for (const [tool, pin] of pins) if (!tools.has(tool)) tools.set(tool, { sha256: pin.sha256, first_seen: pin.firstSeen });
-  const servers = new Map(Object.entries(file.servers));
-  const sorted = [...tools].sort(([left], [right]) => (left < right ? -1 : 1));
-  servers.set(server, Object.fromEntries(sorted));
-  return { version: 1, servers: Object.fromEntries([...servers].sort(([left], [right]) => (left < right ? -1 : 1))) };
+  return new Map(file).set(server, new Map([...pins, ...(file.get(server) ?? [])]));
+}
+
+function sorted<T>(entries: ReadonlyMap<string, T>): [string, T][] {
+  return [...entries].sort(([left], [right]) => (left < right ? -1 : 1));
+}
+
+/** @throws Unavailable (PIN_STORE) for more than would be read again: one server must not lock out all others */
+function textOf(path: string, file: Lockfile): string {
+  const servers = sorted(file).map(([server, tools]): [string, unknown] => {
+    if (tools.size > PINS_PER_SERVER_MAX) throw full(path);
+    return [server, new Map(sorted(tools).map(([tool, pin]) => [tool, { sha256: pin.sha256, first_seen: pin.firstSeen }]))];
+  });
+  const text = HEADER + stringify({ version: 1, servers: new Map(servers) });
+  if (Buffer.byteLength(text) > LOCKFILE_BYTES_MAX) throw full(path);
+  return text;
+}
+
+function full(path: string): Unavailable {
+  return new Unavailable('PIN_STORE', `the new pins do not fit into ${path}`, 'the server lists ever new tools; remove the pins that are not needed');
 }
 
 async function withLock(path: string, stateDir: string, work: () => Promise<void>): Promise<void> {
@@ -116,12 +130,11 @@ async function withLock(path: string, stateDir: string, work: () => Promise<void
 export function openPinBook(where: { readonly path: string; readonly server: string; readonly stateDir: string }): PinBook {
   const { path, server, stateDir } = where;
   return {
-    read: async () => pinsOf(await load(path), server),
+    read: async () => (await load(path)).get(server) ?? new Map(),
     add: async (pins) => {
       try {
         await withLock(path, stateDir, async () => {
-          const file = merged(await load(path), server, pins);
-          await replace(path, HEADER + stringify(file));
+          await replace(path, textOf(path, merged(await load(path), server, pins)));
         });
       } catch (error) {
         if (error instanceof Unavailable && error.code === 'PIN_STORE') throw error;

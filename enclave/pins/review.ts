@@ -12,8 +12,8 @@ import { judgeListing, listingDigest } from './judge.ts';
 export class Review {
   readonly #parts: ExchangeParts;
   readonly #ledger: Ledger;
-  /** Digests whose change stands in the log already, by tool name. */
-  readonly #reported = new Map<string, string>();
+  /** Digests whose change stands in the log already, by tool name: those of the last listing. */
+  #reported: ReadonlyMap<string, string> = new Map();
 
   constructor(parts: ExchangeParts, ledger: Ledger) {
     this.#parts = parts;
@@ -30,19 +30,32 @@ export class Review {
       const tools = judged.pages.flat();
       await this.#recordChanges(tools);
       await this.#recordListing(judged.pages, tools.length);
-      await this.#keepNew(tools);
-      return judged.pages;
+      if (await this.#keepNew(tools)) return judged.pages;
+      // Another gateway pinned one of them first, and not as it is listed here: its pin counts.
+      return await this.#judgeAgain(pages);
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error;
       return { kind: 'failed', code: error.code, message: error.message };
     }
   }
 
+  async #judgeAgain(pages: readonly (readonly JsonValue[])[]): Promise<readonly (readonly JudgedTool[])[] | ListingFailure> {
+    const { pins, policy } = this.#parts;
+    const judged = judgeListing(pages, await pins.read(), policy.pinning);
+    if (judged.kind === 'invalid') return { kind: 'failed', code: 'RESULT_INVALID', message: judged.problem };
+    const tools = judged.pages.flat();
+    if (tools.some((tool) => tool.change === 'new' && tool.decision !== 'deny')) {
+      return { kind: 'failed', code: 'PIN_STORE', message: 'the pins change while they are written' };
+    }
+    await this.#recordChanges(tools);
+    return judged.pages;
+  }
+
   async #recordChanges(tools: readonly JudgedTool[]): Promise<void> {
     const changed = tools.filter((tool) => tool.change !== 'same' && this.#reported.get(tool.name) !== tool.digest);
     await Promise.all(changed.map((tool) => this.#ledger.fact(this.#row(tool))));
+    this.#reported = new Map(tools.filter((tool) => tool.change !== 'same').map((tool) => [tool.name, tool.digest]));
     for (const tool of changed) {
-      this.#reported.set(tool.name, tool.digest);
       if (tool.decision === 'allow') continue;
       const what = tool.change === 'drift' ? 'changed since it was pinned' : 'is new';
       const effect = tool.decision === 'deny' ? 'it is blocked' : 'it stays usable';
@@ -84,12 +97,17 @@ export class Review {
     });
   }
 
-  async #keepNew(tools: readonly JudgedTool[]): Promise<void> {
+  /** False if a tool has another pin now than the one that was to be kept. */
+  async #keepNew(tools: readonly JudgedTool[]): Promise<boolean> {
     const firstSeen = new Date(this.#parts.clock.now()).toISOString();
     const fresh = new Map<string, Pin>();
     for (const tool of tools) {
       if (tool.change === 'new' && tool.decision !== 'deny') fresh.set(tool.name, { sha256: tool.digest, firstSeen });
     }
-    if (fresh.size > 0) await this.#parts.pins.add(fresh);
+    if (fresh.size === 0) return true;
+    const { pins } = this.#parts;
+    await pins.add(fresh);
+    const inForce = await pins.read();
+    return [...fresh].every(([name, pin]) => inForce.get(name)?.sha256 === pin.sha256);
   }
 }

@@ -5,7 +5,7 @@
  */
 import { sha256 } from '@noble/hashes/sha2.js';
 import { ml_dsa44 } from '@noble/post-quantum/ml-dsa.js';
-import { concatBytes, equalBytes, fromHex, toHex, utf8 } from '../bytes.ts';
+import { concatBytes, equalBytes, toHex, utf8 } from '../bytes.ts';
 import { NOTE_LENGTH_MAX, NOTE_SIGNATURES_MAX } from '../limits.ts';
 import { fromBase64, toBase64 } from './base64.ts';
 import { HASH_BYTES } from './merkle.ts';
@@ -184,10 +184,4 @@ export function signedByKey(note: Note, publicKey: Uint8Array): SignedCheckpoint
 /** True if the checkpoint is signed by that key. */
 export function verifyCheckpoint(signed: SignedCheckpoint, publicKey: Uint8Array, verify: VerifySignature = verifySignature): boolean {
   return verify(publicKey, cosignedMessage(signed), signed.signature);
-}
-
-/** Bytes of a fingerprint or root in hex, or undefined. */
-export function hashFromHex(text: string): Uint8Array | undefined {
-  const bytes = fromHex(text);
-  return bytes?.length === HASH_BYTES ? bytes : undefined;
 }

@@ -13,8 +13,6 @@ const NODE = Uint8Array.of(1);
 export const HASH_BYTES = 32;
 /** Hashes of one full tile. */
 export const TILE_WIDTH = 256;
-/** Levels of the binary tree that one tile covers. */
-export const TILE_HEIGHT = 8;
 
 /** SHA-256 of 0x00 and the row's body. */
 export function leafHash(body: Uint8Array): Uint8Array {

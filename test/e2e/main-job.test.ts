@@ -238,7 +238,7 @@ test('tasks of 2025-11-25 run to their result, under the label of the tool that 
   assert.equal((await gateway.ask(2, 'tasks/get', { taskId })).result.taskId, taskId);
   assert.match(JSON.stringify((await gateway.ask(3, 'tasks/result', { taskId })).result.content), /tides/);
   await gateway.close();
-  const rows = gateway.rows().filter((row) => /^tasks\//.test(row['method'] ?? ''));
+  const rows = gateway.rows().filter((row) => String(row['method']).startsWith('tasks/'));
   assert.equal(rows.length >= 4, true);
   const label = gateway.rows().find((row) => row['kind'] === 'call')?.['tool'];
   assert.deepEqual([...new Set(rows.map((row) => row['tool']))], [label]);

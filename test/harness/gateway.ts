@@ -105,7 +105,7 @@ export class Gateway {
     const found = this.received.find(match);
     if (found !== undefined) return Promise.resolve(found);
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`no such message; stderr: ${this.stderr}`)), msMax);
+      const timer = setTimeout(() => reject(new Error(`no such message; stderr: ${this.stderr}`)), msMax).unref();
       this.#waiting.push({
         match,
         resolve: (message) => {

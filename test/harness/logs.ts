@@ -13,7 +13,7 @@ import type { TrafficRow } from '../../shared/audit/row.ts';
 import type { Trust } from '../../shared/audit/verify.ts';
 
 export const NOW = 1_700_000_000;
-export const POLICY = 'ab'.repeat(32);
+export const POLICY: string = 'ab'.repeat(32);
 
 export function key(byte = 1): AuditKey {
   return keyFromSeed(new Uint8Array(32).fill(byte), 'file');

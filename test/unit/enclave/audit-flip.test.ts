@@ -93,6 +93,18 @@ test('the log is good before any byte of it is changed', () => {
   assert.deepEqual([CONTENT.entries.length, CONTENT.payloads.length, CONTENT.checkpoints.length], [4, 3, 3]);
 });
 
+test('no log, or one epoch twice, does not verify', () => {
+  const options = { trust: null, unknownLogs: 'refuse', whole: true, now: NOW } as const;
+  assert.deepEqual(verifyLog([], options).verdict, { kind: 'broken', code: 'ROW_MISSING' });
+  const twice = verifyLog([sourceOf(CONTENT), sourceOf(CONTENT)], { ...options, verify: remembered });
+  assert(twice.findings.some(({ code }) => code === 'EPOCH_OVERLAP'));
+});
+
+test('the portable verifier comes to the same verdict', () => {
+  const options = { trust: null, unknownLogs: 'refuse', whole: true, now: NOW } as const;
+  assert.deepEqual(verifyLog([sourceOf(CONTENT)], options), verifyLog([sourceOf(CONTENT)], { ...options, verify: remembered }));
+});
+
 test('every byte of every body and leaf counts', () => {
   for (const [at, entry] of CONTENT.entries.entries()) {
     flipAll(bytesOf(entry.body), ['LEAF_MISMATCH'], (body) => ({ ...CONTENT, entries: CONTENT.entries.with(at, { ...entry, body }) }));

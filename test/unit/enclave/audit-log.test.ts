@@ -179,6 +179,33 @@ test('a full disk makes the log unavailable for good, with nothing half-written'
   assert(report.size >= rows + 1);
 });
 
+test('a database that another process locks makes the log unavailable, not slow for ever', async () => {
+  const log = await openAuditLog(options());
+  const other = new Database(segmentPath(log.dir, 1));
+  other.exec('BEGIN IMMEDIATE');
+  await assert.rejects(log.append(row(1)), rejected('AUDIT_UNAVAILABLE'));
+  other.exec('ROLLBACK');
+  other.close();
+  await assert.rejects(log.append(row(2)), rejected('AUDIT_UNAVAILABLE'), 'not even once the lock is gone');
+  await log.close();
+  assert.equal(verifyDir(log.dir).size, 1);
+});
+
+test('a checkpoint gets its anchor line without another row', async () => {
+  const log = await openAuditLog(options());
+  await log.append(row(1));
+  const anchored = (): number => {
+    const { anchored: at } = verifyDir(log.dir);
+    return at.level === 'local' ? at.size : 0;
+  };
+  while (anchored() < 2) {
+    await new Promise((resolve) => {
+      setTimeout(resolve, 50);
+    });
+  }
+  await log.close();
+});
+
 test('a row that cannot be one makes the log unavailable, since its message must not move', async () => {
   const log = await openAuditLog(options());
   const bad = { ...row(1), fields: { ...row(1).fields, extra: 1 } };

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import Database from 'better-sqlite3';
 import { anchorPath, segmentPath } from '../../../enclave/audit/files.ts';
+import { signMessage } from '../../../enclave/audit/key.ts';
 import { findContinuation } from '../../../enclave/audit/recover.ts';
 import { readTrust, trustPath } from '../../../enclave/audit/trust.ts';
+import { anchorHash, buildAnchorLine } from '../../../shared/audit/anchor.ts';
+import { buildNote, cosignedMessage, keyIdOf, originOf } from '../../../shared/audit/checkpoint.ts';
 import { Unavailable } from '../../../shared/errors.ts';
 import { BOOT, failures, groups, key, NOW, openWriter, row, verifyDir, writeLog } from '../../harness/logs.ts';
 
@@ -72,6 +75,19 @@ test('a log whose process ended before its anchor line is whole', () => {
   assert.deepEqual(failures(verifyDir(dir)), []);
 });
 
+test('an anchor line is due after 64 checkpoints, and none after it was written', () => {
+  const { writer } = openWriter(folder());
+  writer.boot(BOOT, NOW * 1000, 0);
+  assert.equal(writer.anchorDueIn(), undefined);
+  for (let at = 0; at < 63; at += 1) writer.commit([row(at)]);
+  assert.equal(writer.anchorDueIn(), 1000);
+  writer.commit([row(64)]);
+  assert.equal(writer.anchorDueIn(), 0);
+  writer.anchor();
+  assert.equal(writer.anchorDueIn(), undefined);
+  writer.close();
+});
+
 test('a start that ended before its first commit is begun again', () => {
   const dir = folder();
   writeFileSync(segmentPath(dir, 1), '');
@@ -101,6 +117,10 @@ test('a log that is not as it was left is refused, and nothing of it is changed'
     ['the database is empty', changed((dir, db) => { db.close(); truncateSync(segmentPath(dir, 1), 0); }), 'AUDIT_ROLLBACK'],
     ['the anchor file is gone', changed((dir) => rmSync(anchorPath(segmentPath(dir, 1)))), 'AUDIT_CORRUPT'],
     ['the anchor file was changed', changed((dir) => writeFileSync(anchorPath(segmentPath(dir, 1)), 'x\n')), 'AUDIT_CORRUPT'],
+    ['a later anchor line was changed', changed((dir) => editAnchors(dir, (lines) => lines.with(1, (lines[1] ?? '').replace('"n":1', '"n":2')))), 'AUDIT_CORRUPT'],
+    ['the last anchor line was signed by another key', changed((dir) => editAnchors(dir, (lines) => [...lines, foreignAnchor(lines)])), 'AUDIT_CORRUPT'],
+    ['a value breaks its constraint', changed(sql('UPDATE payload SET salt = zeroblob(5) WHERE idx = 2')), 'AUDIT_CORRUPT'],
+    ['the first row is of another epoch', changed((dir) => rename(dir)), 'AUDIT_CORRUPT'],
     ['the file is no database', changed((dir) => writeFileSync(segmentPath(dir, 1), 'x'.repeat(9000))), 'AUDIT_CORRUPT'],
   ];
   for (const [what, dir, code] of cases) {
@@ -142,6 +162,24 @@ test('a group that does not fit on the disk leaves nothing of itself', () => {
   writeLog(dir, { groups: groups(1, 1) });
   assert.deepEqual(failures(verifyDir(dir)), []);
 });
+
+function editAnchors(dir: string, change: (lines: string[]) => string[]): void {
+  const path = anchorPath(segmentPath(dir, 1));
+  writeFileSync(path, `${change(readFileSync(path, 'utf8').trimEnd().split('\n')).join('\n')}\n`);
+}
+
+/** The next line of the chain, with the name and the key id of the log's key but a signature that is not its. */
+function foreignAnchor(lines: readonly string[]): string {
+  const origin = originOf(LOG, 1);
+  const checkpoint = { origin, size: 10, root: new Uint8Array(32), timestamp: NOW };
+  const signature = signMessage(key(5).privateKey, cosignedMessage(checkpoint));
+  const note = buildNote({ ...checkpoint, keyId: keyIdOf(origin, key().publicKey), signature });
+  return buildAnchorLine({ n: lines.length, prev: anchorHash(lines.at(-1) ?? ''), note });
+}
+
+function rename(dir: string): void {
+  for (const pathOf of [segmentPath, (at: string, epoch: number) => anchorPath(segmentPath(at, epoch))]) renameSync(pathOf(dir, 1), pathOf(dir, 2));
+}
 
 const ROUNDS = Number(process.env['BASTION_ROUNDS'] ?? 10);
 

@@ -7,11 +7,14 @@ import { after, test } from 'node:test';
 import Database from 'better-sqlite3';
 import { anchorPath, segmentPath } from '../../../enclave/audit/files.ts';
 import { signMessage } from '../../../enclave/audit/key.ts';
-import { buildBody, genesisHash, parseBody } from '../../../shared/audit/body.ts';
+import type { AuditKey } from '../../../enclave/audit/key.ts';
+import { buildBody, genesisHash } from '../../../shared/audit/body.ts';
 import { cosignedMessage, keyIdOf, originOf, toVkey } from '../../../shared/audit/checkpoint.ts';
 import { leafHash, rootOf } from '../../../shared/audit/merkle.ts';
 import { fromHex, toHex, utf8 } from '../../../shared/bytes.ts';
-import { failures, groups, key, NOW, row, verifyDir, writeLog } from '../../harness/logs.ts';
+import { canonicalJson } from '../../../shared/json/canonical.ts';
+import type { JsonValue } from '../../../shared/json/value.ts';
+import { BOOT, failures, groups, key, NOW, row, verifyDir, writeLog } from '../../harness/logs.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'audit-tamper-'));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -135,41 +138,86 @@ for (const [what, change, code] of TABLE) {
   });
 }
 
-/** All of the log again, made consistent with another key by whoever has the file but not the key. */
-function forge(db: Db, dir: string, change: (body: string) => string): void {
-  const forger = key(9);
-  const origin = originOf(LOG, 1);
-  let prev = toHex(genesisHash(fromHex(LOG) ?? assert.fail()));
-  const leaves: Uint8Array[] = [];
-  for (const stored of db.prepare('SELECT body FROM entry ORDER BY idx').pluck().all() as string[]) {
-    const parsed = parseBody(change(stored));
-    assert(parsed.ok);
-    const { log: _log, epoch: _epoch, idx: _idx, prev: _prev, _: _format, wall: _wall, mono: _mono, pc: _pc, pc_bytes: _bytes, ...fields } = parsed.body.members;
-    if (parsed.body.kind === 'boot') fields['key'] = forger.fingerprint;
-    const body = buildBody({ log: LOG, epoch: 1, idx: leaves.length, prev }, fields as Record<string, string | number | null>, parsed.body, parsed.body.commitment);
-    const leaf = leafHash(utf8(body));
-    db.prepare('UPDATE entry SET body = ?, leaf = ? WHERE idx = ?').run(body, leaf, leaves.length);
-    prev = toHex(leaf);
-    leaves.push(leaf);
-  }
-  for (const size of db.prepare('SELECT size FROM checkpoint').pluck().all() as number[]) {
-    const treeRoot = rootOf(leaves.slice(0, size));
-    const signature = signMessage(forger.privateKey, cosignedMessage({ origin, size, root: treeRoot, timestamp: NOW }));
-    db.prepare('UPDATE checkpoint SET root = ?, ts = ?, key_id = ?, sig = ? WHERE size = ?').run(treeRoot, NOW, keyIdOf(origin, forger.publicKey), signature, size);
-  }
-  db.prepare("UPDATE meta SET v = ? WHERE k = 'vkey'").run(toVkey(origin, forger.publicKey));
-  // One anchor line is allowed to be missing only where one checkpoint is there: leave a log of the boot row alone.
-  rmSync(anchorPath(segmentPath(dir, 1)));
+type Members = Record<string, JsonValue>;
+
+/** All of the log again, its rows changed and made consistent, signed by some key; the anchor file is taken away. */
+function forged(signer: AuditKey, change: (members: Members, idx: number) => void): string {
+  return tampered((db, dir) => {
+    const origin = originOf(LOG, 1);
+    let prev = toHex(genesisHash(fromHex(LOG) ?? assert.fail()));
+    const leaves: Uint8Array[] = [];
+    for (const stored of db.prepare('SELECT body FROM entry ORDER BY idx').pluck().all() as string[]) {
+      const members = JSON.parse(stored) as Members;
+      if (members['kind'] === 'boot') members['key'] = signer.fingerprint;
+      members['prev'] = prev;
+      change(members, leaves.length);
+      const body = canonicalJson(members);
+      const leaf = leafHash(utf8(body));
+      db.prepare('UPDATE entry SET body = ?, leaf = ? WHERE idx = ?').run(body, leaf, leaves.length);
+      prev = toHex(leaf);
+      leaves.push(leaf);
+    }
+    for (const size of db.prepare('SELECT size FROM checkpoint').pluck().all() as number[]) {
+      const treeRoot = rootOf(leaves.slice(0, size));
+      const signature = signMessage(signer.privateKey, cosignedMessage({ origin, size, root: treeRoot, timestamp: NOW }));
+      db.prepare('UPDATE checkpoint SET root = ?, ts = ?, key_id = ?, sig = ? WHERE size = ?').run(treeRoot, NOW, keyIdOf(origin, signer.publicKey), signature, size);
+    }
+    db.prepare("UPDATE meta SET v = ? WHERE k = 'vkey'").run(toVkey(origin, signer.publicKey));
+    rmSync(anchorPath(segmentPath(dir, 1)));
+  });
 }
 
 test('found: a log that was rewritten and signed anew, if the trust file is there', () => {
-  const boot = mkdtempSync(join(root, 'boot-'));
-  writeLog(boot, { groups: [] });
-  const dir = tampered((db, copy) => forge(db, copy, (body) => body.replace('"deny"', '"allow"')));
-  assert(failures(verifyDir(dir, TRUST)).includes('KEY_UNKNOWN'));
+  const dir = forged(key(9), (members) => {
+    if (members['decision'] === 'deny') members['decision'] = 'allow';
+  });
+  assert.deepEqual(failures(verifyDir(dir, TRUST)), ['ANCHOR_MISSING', 'KEY_UNKNOWN']);
   // Without a trust file only the missing anchor file shows, and the report says that the key is the log's own claim.
   assert.deepEqual(failures(verifyDir(dir)), ['ANCHOR_MISSING']);
   assert.equal(verifyDir(dir).segments[0]?.standing, 'not-pinned');
+});
+
+const MISWRITTEN: [what: string, change: (members: Members, idx: number) => void, code: string][] = [
+  ['a row of another log', (members, idx) => { if (idx === 3) members['log'] = 'ff'.repeat(16); }, 'ROW_FIELD_MISMATCH'],
+  ['a row of another epoch', (members, idx) => { if (idx === 3) members['epoch'] = 2; }, 'ROW_FIELD_MISMATCH'],
+  ['a row that names another row before it', (members, idx) => { if (idx === 3) members['prev'] = '00'.repeat(32); }, 'PREV_MISMATCH'],
+  ['a boot row of another key', (members, idx) => { if (idx === 0) members['key'] = '00'.repeat(32); }, 'KEY_SWAPPED'],
+  ['a boot row that names half of an epoch before', (members, idx) => { if (idx === 0) members['prev_size'] = 5; }, 'ROW_FIELD_MISMATCH'],
+  ['a log whose file is named after another epoch', (members) => { members['epoch'] = 7; }, 'ROW_FIELD_MISMATCH'],
+  ['a clock that goes back', (members, idx) => { if (idx === 3) members['wall'] = NOW; }, 'TIME_REGRESSION'],
+  ['a monotonic clock that goes back', (members, idx) => { if (idx === 3) members['mono'] = 9999; }, 'TIME_REGRESSION'],
+  ['a first row that is no boot row', (members, idx) => {
+    if (idx > 0) return;
+    for (const name of Object.keys(members)) if (!COMMON.has(name)) delete members[name];
+    Object.assign(members, { kind: 'close', session: 's', reason: 'r' });
+  }, 'ROW_MISSING'],
+  ['a later boot row that names an epoch before', (members, idx) => {
+    if (idx !== 3) return;
+    for (const name of Object.keys(members)) if (!COMMON.has(name)) delete members[name];
+    Object.assign(members, BOOT, { key: key().fingerprint, key_custody: 'file', prev_origin: 'x', prev_size: 1, prev_root: '00'.repeat(32) });
+  }, 'ROW_FIELD_MISMATCH'],
+];
+const COMMON = new Set(['_', 'log', 'epoch', 'idx', 'prev', 'wall', 'mono', 'pc', 'pc_bytes']);
+
+for (const [what, change, code] of MISWRITTEN) {
+  test(`found, though signed with the log's own key: ${what}`, () => {
+    const { findings } = verifyDir(forged(key(), change));
+    assert(findings.some((finding) => finding.code === code), findings.map((finding) => finding.code).join(', '));
+  });
+}
+
+test('a rewritten log that is right in itself has no finding but its missing anchor file', () => {
+  assert.deepEqual(verifyDir(forged(key(), () => undefined)).findings.map((finding) => finding.code), ['ANCHOR_MISSING']);
+});
+
+test('a finding says where, how often and in which file', () => {
+  const gap = verifyDir(tampered(sql('DELETE FROM entry WHERE idx IN (5, 6)', 'DELETE FROM payload WHERE idx IN (5, 6)'))).findings.find(({ code }) => code === 'ROW_MISSING');
+  assert.deepEqual([gap?.at, gap?.segment, gap?.detail], [5, '000000000001.sqlite', 'rows are missing']);
+  const cut = verifyDir(tampered((db, dir) => {
+    db.exec('DELETE FROM entry WHERE idx >= 7; DELETE FROM payload WHERE idx >= 7');
+    edit(dir, (text) => `${text.split('\n').slice(0, 2).join('\n')}\n`);
+  })).findings;
+  assert.deepEqual(cut.map(({ code, at, count }) => [code, at, count]), [['ROW_MISSING', 7, 1]]);
 });
 
 test('found: another genuine log in the place of this one', () => {
