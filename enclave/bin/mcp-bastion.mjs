@@ -4,11 +4,14 @@
 // no static imports. It stays as the parent: if the gateway is killed outright, it ends the server's process group.
 const { spawn } = await import('node:child_process');
 const { existsSync } = await import('node:fs');
+const os = await import('node:os');
 const { dirname, join } = await import('node:path');
 const { fileURLToPath } = await import('node:url');
 
 const zone = dirname(dirname(fileURLToPath(import.meta.url)));
-const major = Number(process.versions.node.split('.')[0]);
+const [major, minor] = process.versions.node.split('.').map(Number);
+// 24.6 is the first with ML-DSA in node:crypto.
+const tooOld = major < 24 || (major === 24 && minor < 6);
 
 /** The pinned binary, looked for where npm puts it: in node_modules beside or above this package. */
 function pinnedNode() {
@@ -25,15 +28,14 @@ function refuse(problem, hint) {
 }
 
 const pinned = pinnedNode();
-if (pinned === undefined && major < 24) {
-  refuse(`Node ${process.versions.node} is too old`, 'install Node 24 or newer, or run "npm run setup" in the checkout on linux-x64');
+if (pinned === undefined && tooOld) {
+  refuse(`Node ${process.versions.node} is too old`, 'install Node 24.6 or newer, or run "npm run setup" in the checkout on linux-x64');
 }
 const source = join(zone, 'host', 'cli.ts');
 const entry = existsSync(source) ? source : join(zone, 'host', 'cli.js');
 
 const child = spawn(pinned ?? process.execPath, [entry, ...process.argv.slice(2)], {
   stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
-  env: { ...process.env, MCP_BASTION_LAUNCHER: '1' },
 });
 
 /** The process group of the server that the gateway runs, while it runs. */
@@ -41,6 +43,11 @@ let group;
 child.on('message', (message) => {
   group = typeof message?.group === 'number' && message.group > 1 ? message.group : undefined;
 });
+// A client that was killed says nothing; its death shows in who the parent is.
+const parent = process.ppid;
+setInterval(() => {
+  if (process.ppid !== parent && child.connected) child.send({ orphaned: true });
+}, 1000).unref();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 child.on('error', (error) => refuse(`cannot start ${pinned ?? process.execPath} (${error.code})`, 'run "npm run setup" again'));
 child.on('exit', (code, signal) => {
@@ -51,5 +58,5 @@ child.on('exit', (code, signal) => {
       // The group is gone already.
     }
   }
-  process.exit(code ?? 128 + (signal === 'SIGKILL' ? 9 : 15));
+  process.exit(code ?? 128 + (os.constants.signals[signal] ?? 0));
 });

@@ -3,24 +3,10 @@
  * Takes out of a client's declared capabilities what the policy denies the server, so that a well-behaved server does
  * not ask for it (mcp.md section 3, row 3). Requests that come all the same are refused one by one.
  */
-import type { JsonObject, JsonValue } from '../../shared/json/value.ts';
-import { emptyObject, isJsonObject, jsonObject } from '../../shared/json/value.ts';
+import type { JsonObject } from '../../shared/json/value.ts';
+import { isJsonObject, jsonObject, withMember, withoutMembers } from '../../shared/json/value.ts';
 import { META_CLIENT_CAPABILITIES } from '../../shared/mcp/meta.ts';
 import type { Policy } from '../policy/types.ts';
-
-function without(value: JsonObject, ...keys: readonly string[]): JsonObject {
-  const copy = emptyObject();
-  for (const [key, member] of Object.entries(value)) {
-    if (!keys.includes(key)) copy[key] = member;
-  }
-  return copy;
-}
-
-function withMember(value: JsonObject, key: string, member: JsonValue): JsonObject {
-  const copy = without(value);
-  copy[key] = member;
-  return copy;
-}
 
 function denies(policy: Policy, method: string, params?: JsonObject): boolean {
   return policy.decideMethod('s2c', method, params, true).kind !== 'allow';
@@ -33,10 +19,10 @@ function stripElicitation(policy: Policy, capabilities: JsonObject): JsonObject 
   const denied = ['form', 'url'].filter((mode) => denies(policy, 'elicitation/create', jsonObject({ mode })));
   if (denied.length === 0) return capabilities;
   const modes = Object.keys(declared);
-  if (modes.length === 0) return denied.includes('form') ? without(capabilities, 'elicitation') : capabilities;
-  const left = without(declared, ...denied);
+  if (modes.length === 0) return denied.includes('form') ? withoutMembers(capabilities, 'elicitation') : capabilities;
+  const left = withoutMembers(declared, ...denied);
   return Object.keys(left).length === 0
-    ? without(capabilities, 'elicitation')
+    ? withoutMembers(capabilities, 'elicitation')
     : withMember(capabilities, 'elicitation', left);
 }
 
@@ -48,14 +34,14 @@ function stripTasks(policy: Policy, capabilities: JsonObject): JsonObject {
   if (denies(policy, 'sampling/createMessage')) drop.push('sampling');
   if (denies(policy, 'elicitation/create', jsonObject({ mode: 'form' }))) drop.push('elicitation');
   if (!drop.some((key) => key in requests)) return capabilities;
-  return withMember(capabilities, 'tasks', withMember(tasks, 'requests', without(requests, ...drop)));
+  return withMember(capabilities, 'tasks', withMember(tasks, 'requests', withoutMembers(requests, ...drop)));
 }
 
 /** The capabilities that the server is told of. Returns the same object where nothing is denied. */
 export function permittedCapabilities(policy: Policy, capabilities: JsonObject): JsonObject {
   let kept = capabilities;
-  if ('sampling' in kept && denies(policy, 'sampling/createMessage')) kept = without(kept, 'sampling');
-  if ('roots' in kept && denies(policy, 'roots/list')) kept = without(kept, 'roots');
+  if ('sampling' in kept && denies(policy, 'sampling/createMessage')) kept = withoutMembers(kept, 'sampling');
+  if ('roots' in kept && denies(policy, 'roots/list')) kept = withoutMembers(kept, 'roots');
   return stripTasks(policy, stripElicitation(policy, kept));
 }
 

@@ -13,12 +13,10 @@ import type { NotificationMessage, RequestMessage } from './client.ts';
 import { eraOfMessage, judgeClientRequest, judgeNotification, upstreamGone } from './client.ts';
 import type { GatewayAnswer, Pending } from './conversation.ts';
 import { detached, detachedText, progressTokenOf } from './conversation.ts';
-import type { Arrival, SideContext } from './side.ts';
+import type { AnswerMessage, Arrival, SideContext } from './side.ts';
 import { Side } from './side.ts';
 import type { Refuse, Verdict } from './verdict.ts';
 import { denialError, forward, malformedError, refuse } from './verdict.ts';
-
-type AnswerMessage = Extract<Message, { kind: 'result' | 'error' }>;
 
 export class ClientSide extends Side {
   /** True once the server says nothing more. */

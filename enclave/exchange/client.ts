@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Judges what the client sends: requests, notifications, and its answers to the server's requests. */
 import type { JsonObject } from '../../shared/json/value.ts';
-import { emptyObject, isJsonObject, jsonObject } from '../../shared/json/value.ts';
+import { isJsonObject, jsonObject, withMember } from '../../shared/json/value.ts';
 import type { Message } from '../../shared/jsonrpc/message.ts';
 import { TOOL_NAME_LENGTH_MAX } from '../../shared/limits.ts';
 import { lookupMethod } from '../../shared/mcp/methods.ts';
@@ -12,6 +12,7 @@ import type { JudgedTool } from '../pins/judge.ts';
 import type { PolicyDecision } from '../policy/types.ts';
 import { permittedParams } from './capabilities.ts';
 import type { Conversation, Pending } from './conversation.ts';
+import { judgeEmbedded } from './embedded.ts';
 import type { ExchangeParts } from './parts.ts';
 import type { Refuse, Verdict } from './verdict.ts';
 import { forward, forwardWithAlert, refuse, refuseByPolicy } from './verdict.ts';
@@ -26,10 +27,7 @@ export interface ClientContext {
 }
 
 function withParams(value: JsonObject, params: JsonObject | undefined): JsonObject {
-  if (params === undefined || value['params'] === params) return value;
-  const copy = emptyObject();
-  for (const [key, member] of Object.entries(value)) copy[key] = key === 'params' ? params : member;
-  return copy;
+  return params === undefined || value['params'] === params ? value : withMember(value, 'params', params);
 }
 
 const MODERN_REVISION = '2026-07-28';
@@ -186,8 +184,7 @@ async function redactCall(context: ClientContext, message: RequestMessage): Prom
     return refuse('REDACTION_TIMEOUT', 'the arguments could not be redacted in time', 'send less in one call');
   }
   if (redaction.count === 0) return { kind: 'value', value, count: 0 };
-  const changed = emptyObject();
-  for (const [key, member] of Object.entries(params)) changed[key] = key === 'arguments' ? redaction.value : member;
+  const changed = withMember(params, 'arguments', redaction.value);
   return { kind: 'value', value: withParams(value, changed), count: redaction.count };
 }
 
@@ -212,7 +209,10 @@ export function judgeNotification(context: ClientContext, dir: 'c2s' | 's2c', me
   const form = judgeMethodForm(context, dir, era, message.method, 'notification');
   if ('kind' in form) return form;
   const decision = decideByForm(context, dir, message, form);
-  return decision.kind === 'allow' ? forward(message.value, decision.rule, decision.reason) : refuseByPolicy(decision);
+  if (decision.kind !== 'allow') return refuseByPolicy(decision);
+  // The status of a task may ask for input on the server's behalf.
+  const embedded = dir === 's2c' && message.params !== undefined ? judgeEmbedded(context.parts.policy, message.params) : null;
+  return embedded ?? forward(message.value, decision.rule, decision.reason);
 }
 
 /** Judges a request of the server's. */

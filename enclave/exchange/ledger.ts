@@ -5,7 +5,7 @@
  */
 import type { Direction, RowFields, TrafficRow } from '../../shared/audit/row.ts';
 import { Unavailable } from '../../shared/errors.ts';
-import type { RequestId } from '../../shared/jsonrpc/message.ts';
+import type { RequestId } from '../../shared/jsonrpc/id.ts';
 import { idLabel } from '../../shared/label.ts';
 import type { ExchangeParts } from './parts.ts';
 import { Room } from './room.ts';
@@ -49,10 +49,6 @@ export class Ledger {
 
   constructor(parts: ExchangeParts) {
     this.#parts = parts;
-  }
-
-  get available(): boolean {
-    return this.#parts.recorder.available;
   }
 
   /**

@@ -10,12 +10,10 @@ import type { NotificationMessage, RequestMessage } from './client.ts';
 import { judgeNotification, judgeServerRequest } from './client.ts';
 import type { Pending } from './conversation.ts';
 import { detached, detachedText, progressTokenOf } from './conversation.ts';
-import type { Arrival, SideContext } from './side.ts';
+import type { AnswerMessage, Arrival, SideContext } from './side.ts';
 import { Side } from './side.ts';
 import type { Refuse, Verdict } from './verdict.ts';
 import { denialError, refuse } from './verdict.ts';
-
-type AnswerMessage = Extract<Message, { kind: 'result' | 'error' }>;
 
 export class ServerSide extends Side {
   /** True while a notification waits for the new tools to be judged. */
@@ -66,7 +64,7 @@ export class ServerSide extends Side {
     const text = wireJson(verdict.kind === 'forward' ? verdict.value : message.value);
     const moves = await this.recordAnswer(message, pending, verdict, arrival, text);
     if (pending.settle !== undefined) {
-      pending.settle(gatewayAnswer(message, moves, arrival.bytes));
+      pending.settle(gatewayAnswer(message, moves, verdict, arrival.bytes));
       return;
     }
     if (moves) await this.parts.toClient.send(text);
@@ -214,8 +212,8 @@ function unrecorded(): Refuse {
   return refuse('AUDIT_UNAVAILABLE', 'the call was executed, but its answer could not be recorded', 'tell the operator');
 }
 
-function gatewayAnswer(message: AnswerMessage, moves: boolean, bytes: number) {
-  if (!moves) return { kind: 'refused', code: 'AUDIT_UNAVAILABLE' } as const;
+function gatewayAnswer(message: AnswerMessage, moves: boolean, verdict: Verdict, bytes: number) {
+  if (!moves) return { kind: 'refused', code: verdict.kind === 'refuse' ? verdict.code : 'AUDIT_UNAVAILABLE' } as const;
   if (message.kind === 'result') return { kind: 'result', result: message.result, bytes } as const;
   const error = message.value['error'];
   return isJsonObject(error) ? ({ kind: 'error', error } as const) : ({ kind: 'refused', code: 'RESULT_INVALID' } as const);

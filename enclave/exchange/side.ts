@@ -25,7 +25,7 @@ export interface Arrival {
   readonly at: number;
 }
 
-type AnswerMessage = Extract<Message, { kind: 'result' | 'error' }>;
+export type AnswerMessage = Extract<Message, { kind: 'result' | 'error' }>;
 
 function statusOf(message: AnswerMessage): Occurrence['status'] {
   if (message.kind === 'error') return 'error';

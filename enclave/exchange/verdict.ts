@@ -3,7 +3,7 @@
 import type { ErrorCode, MalformedCode } from '../../shared/errors.ts';
 import type { JsonObject } from '../../shared/json/value.ts';
 import { jsonObject } from '../../shared/json/value.ts';
-import type { RequestId } from '../../shared/jsonrpc/message.ts';
+import type { RequestId } from '../../shared/jsonrpc/id.ts';
 import { errorMessage } from '../../shared/jsonrpc/message.ts';
 import type { Era } from '../../shared/mcp/revisions.ts';
 import type { PolicyDecision } from '../policy/types.ts';

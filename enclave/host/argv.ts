@@ -3,8 +3,8 @@
 import { Usage } from '../../shared/errors.ts';
 
 /**
- * Splits a command into words as a POSIX shell would, with quotes and backslashes, and nothing else of a shell: what
- * would need one is refused rather than passed on as text.
+ * Splits a command into words as a POSIX shell would, with quotes and backslashes, and nothing else of a shell: what a
+ * shell would expand or act on is refused rather than passed on as text.
  *
  * @throws Usage (USAGE)
  */
@@ -18,6 +18,7 @@ export function splitCommand(command: string): string[] {
     if (quote !== null) {
       if (char === quote) quote = null;
       else if (char === '\\' && quote === '"' && '"\\$`'.includes(command.charAt(at + 1))) word += command.charAt((at += 1));
+      else if (quote === '"' && '$`'.includes(char)) throw needsShell(char);
       else word += char;
     } else if (char === '"' || char === "'") {
       quote = char;
@@ -26,8 +27,8 @@ export function splitCommand(command: string): string[] {
       if (started) words.push(word);
       word = '';
       started = false;
-    } else if ('|&;<>()$`\n'.includes(char)) {
-      throw new Usage('USAGE', `--upstream holds '${char}', which only a shell understands`, 'there is no shell; quote it, or give the words after --');
+    } else if ('|&;<>()$`*?['.includes(char) || (char === '~' && !started)) {
+      throw needsShell(char);
     } else {
       if (char === '\\') at += 1;
       word += command.charAt(at);
@@ -38,6 +39,10 @@ export function splitCommand(command: string): string[] {
   if (started) words.push(word);
   if (words.length === 0) throw new Usage('USAGE', '--upstream is empty', 'for example: --upstream "npx -y @scope/server"');
   return words;
+}
+
+function needsShell(char: string): Usage {
+  return new Usage('USAGE', `--upstream holds '${char}', which only a shell understands`, 'there is no shell; put it in single quotes, or give the words after --');
 }
 
 const RUNNERS: ReadonlySet<string> = new Set(['npx', 'node', 'bunx', 'bun', 'deno', 'uvx', 'uv', 'python', 'python3', 'pnpm', 'dlx', 'exec', 'run', 'tsx']);

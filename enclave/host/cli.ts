@@ -3,7 +3,8 @@
 import { Unavailable, Usage } from '../../shared/errors.ts';
 import { VERSION } from '../../shared/version.ts';
 
-const NODE_MAJOR_MIN = 24;
+/** The first with ML-DSA in node:crypto. */
+const NODE_MIN = [24, 6] as const;
 
 const USAGE = `usage: mcp-bastion COMMAND [options]
 
@@ -19,7 +20,8 @@ const EXIT_USAGE = 2;
 const EXIT_UNABLE = 3;
 
 async function run(command: string, args: string[]): Promise<number> {
-  const help = args.includes('--help') && (args.indexOf('--') === -1 || args.indexOf('--help') < args.indexOf('--'));
+  const own = args.includes('--') ? args.slice(0, args.indexOf('--')) : args;
+  const help = own.includes('--help') || own.includes('-h');
   const io = { stdout: process.stdout, stderr: process.stderr, env: process.env, cwd: process.cwd(), now: () => Date.now() };
   switch (command) {
     case 'up': {
@@ -41,6 +43,7 @@ async function run(command: string, args: string[]): Promise<number> {
       process.stdout.write(`mcp-bastion ${VERSION}\n`);
       return 0;
     case '--help':
+    case '-h':
     case 'help':
       process.stdout.write(USAGE);
       return 0;
@@ -50,9 +53,10 @@ async function run(command: string, args: string[]): Promise<number> {
 }
 
 async function main(): Promise<number> {
-  if (Number(process.versions.node.split('.')[0]) < NODE_MAJOR_MIN) {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  if (major < NODE_MIN[0] || (major === NODE_MIN[0] && minor < NODE_MIN[1])) {
     // better-sqlite3 crashes the process on older versions: refuse before anything native is loaded.
-    process.stderr.write(`mcp-bastion: error: Node ${process.versions.node} is too old\nhint: install Node ${NODE_MAJOR_MIN} or newer\n`);
+    process.stderr.write(`mcp-bastion: error: Node ${process.versions.node} is too old\nhint: install Node ${NODE_MIN.join('.')} or newer\n`);
     return EXIT_UNABLE;
   }
   const [command = '', ...args] = process.argv.slice(2);

@@ -11,13 +11,21 @@ import type { Outlet } from '../exchange/parts.ts';
 /** Lets only so many messages be under way; the stream is not read on meanwhile. */
 class Pipeline {
   #messages = 0;
+  #blocked = false;
   #bytes = 0;
   #wake: (() => void) | null = null;
 
+  /** True while the stream is not read because what was read is still under way. */
+  get blocked(): boolean {
+    return this.#blocked;
+  }
+
   async enter(bytes: number): Promise<void> {
+    this.#blocked = true;
     while (this.#messages >= PIPELINE_MESSAGES_MAX || (this.#messages > 0 && this.#bytes + bytes > PIPELINE_BYTES_MAX)) {
       await this.#change();
     }
+    this.#blocked = false;
     this.#messages += 1;
     this.#bytes += bytes;
   }
@@ -44,25 +52,34 @@ function sizeOf(event: FrameEvent): number {
   return event.kind === 'frame' ? event.bytes.length : 0;
 }
 
-/**
- * Reads a stream to its end and hands each frame on in order; resolves when all have been dealt with.
- *
- * @param fault called once for an error that is not an expected outcome: the gateway then has to end
- * @param ended called when nothing more will be read, while what was read may still be under way
- */
-export async function pumpFrames(
-  stream: Readable,
-  take: (event: FrameEvent) => Promise<void>,
-  fault: (error: unknown) => void,
-  ended: () => void = () => undefined,
-): Promise<void> {
-  const framer = createNdjsonFramer({ bytesMax: MESSAGE_BYTES_MAX });
+export interface PumpEvents {
+  readonly take: (event: FrameEvent) => Promise<void>;
+  /** Called for an error that is not an expected outcome: the gateway then has to end. */
+  readonly fault: (error: unknown) => void;
+  /** Called when nothing more will be read, while what was read may still be under way. */
+  readonly ended: () => void;
+}
+
+export interface Pump {
+  /** Resolves when the stream ended and all its frames have been dealt with. */
+  readonly done: Promise<void>;
+  /** True while the stream is not read because what was read is still under way. */
+  readonly blocked: () => boolean;
+}
+
+/** Reads a stream to its end and hands each frame on, in order. */
+export function pumpFrames(stream: Readable, events: PumpEvents): Pump {
   const pipeline = new Pipeline();
-  const hand = async (events: readonly FrameEvent[]): Promise<void> => {
-    for (const event of events) {
-      const bytes = sizeOf(event);
+  return { done: pumpAll(stream, events, pipeline), blocked: () => pipeline.blocked };
+}
+
+async function pumpAll(stream: Readable, { take, fault, ended }: PumpEvents, pipeline: Pipeline): Promise<void> {
+  const framer = createNdjsonFramer({ bytesMax: MESSAGE_BYTES_MAX });
+  const hand = async (frames: readonly FrameEvent[]): Promise<void> => {
+    for (const frame of frames) {
+      const bytes = sizeOf(frame);
       await pipeline.enter(bytes);
-      void take(event)
+      void take(frame)
         .catch(fault)
         .finally(() => pipeline.leave(bytes));
     }
@@ -71,11 +88,11 @@ export async function pumpFrames(
     for await (const chunk of stream) {
       if (chunk instanceof Uint8Array) await hand(framer.push(chunk));
     }
+    await hand(framer.end());
   } catch (error) {
-    // A pipe that breaks is an end like any other; what was read before it counts.
+    // A pipe that breaks or is closed here is an end like any other; what was read before it counts.
     if (!(error instanceof Error && 'code' in error)) throw error;
   }
-  await hand(framer.end());
   ended();
   await pipeline.empty();
 }

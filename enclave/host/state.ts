@@ -9,6 +9,6 @@ export function defaultStateDir(env: NodeJS.ProcessEnv): string {
   if (chosen !== undefined && chosen !== '') return chosen;
   const home = homedir();
   if (process.platform === 'darwin') return join(home, 'Library', 'Application Support', 'mcp-bastion');
-  if (process.platform === 'win32') return join(env['LOCALAPPDATA'] ?? join(home, 'AppData', 'Local'), 'mcp-bastion');
-  return join(env['XDG_STATE_HOME'] ?? join(home, '.local', 'state'), 'mcp-bastion');
+  if (process.platform === 'win32') return join(env['LOCALAPPDATA'] || join(home, 'AppData', 'Local'), 'mcp-bastion');
+  return join(env['XDG_STATE_HOME'] || join(home, '.local', 'state'), 'mcp-bastion');
 }

@@ -16,8 +16,9 @@ const KEY_LINES_MAX = 200;
 /** Characters at the end of a cut line that are left out. */
 const CUT_MARGIN = 512;
 
-/** ANSI sequences, C0 and C1 controls, bidi marks, zero-width and tag characters. */
-const UNSAFE = /\u001b\[[0-9;?]*[ -/]*[@-~]|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u115f\u1160\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0]|[\u{e0000}-\u{e007f}]/gu;
+/** ANSI sequences; then controls, format and bidi marks, line separators and what prints nothing, but for the tab. */
+const UNSAFE =
+  /\u001b\[[0-9;?]*[ -/]*[@-~]|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|(?!\t)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 
 /** A line without anything that could hide or rewrite text on a terminal. */
 export function sanitiseLine(text: string): string {

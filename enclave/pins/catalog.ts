@@ -5,7 +5,7 @@
  */
 import type { ErrorCode } from '../../shared/errors.ts';
 import type { JsonObject, JsonValue } from '../../shared/json/value.ts';
-import { emptyObject } from '../../shared/json/value.ts';
+import { emptyObject, withoutMembers } from '../../shared/json/value.ts';
 import {
   LISTING_BYTES_MAX,
   LISTING_MS_MAX,
@@ -53,12 +53,6 @@ export interface CatalogParts {
 
 function failed(code: ErrorCode, message: string): ListingFailure {
   return { kind: 'failed', code, message };
-}
-
-function withoutTools(result: JsonObject): JsonObject {
-  const rest = emptyObject();
-  for (const [key, value] of Object.entries(result)) if (key !== 'tools' && key !== 'nextCursor') rest[key] = value;
-  return rest;
 }
 
 function ttlOf(result: JsonObject): number {
@@ -175,7 +169,7 @@ export class Catalog {
       if (tools > LISTING_TOOLS_MAX) return failed('LISTING_FAILED', `the server lists more than ${LISTING_TOOLS_MAX} tools`);
       bytes += answer.bytes ?? 0;
       if (bytes > LISTING_BYTES_MAX) return failed('LISTING_FAILED', `the server's tool listing is longer than ${LISTING_BYTES_MAX} bytes`);
-      results.push(withoutTools(answer.result));
+      results.push(withoutMembers(answer.result, 'tools', 'nextCursor'));
       toolPages.push(page);
       const next: JsonValue | undefined = answer.result['nextCursor'];
       cursor = typeof next === 'string' ? next : null;

@@ -3,9 +3,9 @@
  * `bastion.lock.yaml`: the pins as a file that people review. It changes only under its own lock, by re-read, merge and
  * rename, so that two gateways never lose each other's entries; an entry that is there is never overwritten here.
  */
-import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { open, readFile, realpath, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { parseDocument, stringify } from 'yaml';
 import { z } from 'zod';
 import { Unavailable } from '../../shared/errors.ts';
@@ -106,14 +106,22 @@ function full(path: string): Unavailable {
   return new Unavailable('PIN_STORE', `the new pins do not fit into ${path}`, 'the server lists ever new tools; remove the pins that are not needed');
 }
 
-async function withLock(path: string, stateDir: string, work: () => Promise<void>): Promise<void> {
-  const name = createHash('sha256').update(path).digest('hex').slice(0, 32);
-  const folder = join(stateDir, 'locks');
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+/** The file itself, so that all names of one lockfile share one lock, and a link to it stays a link. */
+async function resolved(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch {
+    return join(await realpath(dirname(path)), basename(path));
+  }
+}
+
+/** The lock stands beside the file: gateways with different state folders may share the file. */
+async function withLock(path: string, work: () => Promise<void>): Promise<void> {
+  const file = join(dirname(path), `.${basename(path)}.lck`);
   const until = Date.now() + LOCK_WAIT_MS_MAX;
   for (;;) {
     try {
-      const lock = acquireExclusive(join(folder, `${name}.lock`));
+      const lock = acquireExclusive(file);
       await work().finally(() => lock.release());
       return;
     } catch (error) {
@@ -127,14 +135,15 @@ async function withLock(path: string, stateDir: string, work: () => Promise<void
 }
 
 /** The pins of one server in a lockfile. */
-export function openPinBook(where: { readonly path: string; readonly server: string; readonly stateDir: string }): PinBook {
-  const { path, server, stateDir } = where;
+export function openPinBook(where: { readonly path: string; readonly server: string }): PinBook {
+  const { path, server } = where;
   return {
     read: async () => (await load(path)).get(server) ?? new Map(),
     add: async (pins) => {
       try {
-        await withLock(path, stateDir, async () => {
-          await replace(path, textOf(path, merged(await load(path), server, pins)));
+        const target = await resolved(path);
+        await withLock(target, async () => {
+          await replace(target, textOf(path, merged(await load(target), server, pins)));
         });
       } catch (error) {
         if (error instanceof Unavailable && error.code === 'PIN_STORE') throw error;

@@ -25,3 +25,19 @@ export function jsonObject(members: Readonly<Record<string, JsonValue | undefine
   }
   return made;
 }
+
+/** A copy in the same order with one member set; a new member comes last. */
+export function withMember(value: JsonObject, key: string, member: JsonValue): JsonObject {
+  const copy = withoutMembers(value);
+  copy[key] = member;
+  return copy;
+}
+
+/** A copy in the same order without some members. */
+export function withoutMembers(value: JsonObject, ...keys: readonly string[]): JsonObject {
+  const copy = emptyObject();
+  for (const [key, member] of Object.entries(value)) {
+    if (!keys.includes(key)) copy[key] = member;
+  }
+  return copy;
+}

@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { parse } from 'yaml';
@@ -22,11 +22,14 @@ const PRELUDE = `
   const text = (id, text) => out({ id, result: { content: [{ type: 'text', text }] } });
   const init = (id, protocolVersion = '2025-11-25') => out({ id, result: { protocolVersion, capabilities: { tools: { listChanged: true } }, serverInfo: { name: 's', version: '1' } } });
   const serve = (take) => {
-    let rest = '';
+    let parts = [];
     process.stdin.setEncoding('utf8').on('data', (chunk) => {
-      const lines = (rest + chunk).split('\\n');
-      rest = lines.pop();
-      for (const line of lines) take(JSON.parse(line));
+      const lines = chunk.split('\\n');
+      while (lines.length > 1) {
+        take(JSON.parse(parts.join('') + lines.shift()));
+        parts = [];
+      }
+      parts.push(lines[0]);
     });
   };
 `;
@@ -45,7 +48,6 @@ function pause(ms: number): Promise<'late'> {
 
 const names = ['__proto__', 'constructor', 'toString', 'hasOwnProperty', '<<', '*a', '&a', '!t', '? x', '- x', '---', 'true', 'null', '~', '1e3', 'a: b', 'a #b', '\u0085', '\u2028', 'new\nline', '\u0000', '\u0001'.repeat(512), '😀'.repeat(256), '"', ' lead', '%', '{'];
 
-/** The object is built from text: a literal would set the prototype. */
 const listed = (description: string): string => `
   if (m.method === 'tools/list') return out({ id: m.id, result: { tools: ${JSON.stringify(names)}.map((name) => tool(name, '${description}')) } });`;
 
@@ -53,15 +55,15 @@ test('a tool of any name is pinned, and drift of it is seen', async () => {
   const folder = scratch();
   const first = new Gateway({ folder, policy: PINNED, server: server(listed('before')) });
   await first.initialize();
-  for (const name of names) assert.equal((await first.ask(`1${name.slice(0, 9)}`, 'tools/call', { name })).result.content[0].text, 'fine', name);
+  for (const [id, name] of names.entries()) assert.equal((await first.ask(id, 'tools/call', { name })).result.content[0].text, 'fine', name);
   await first.close();
   const text = readFileSync(join(folder, 'bastion.lock.yaml'), 'utf8');
   const kept: Map<string, Map<string, Map<string, unknown>>> = parse(text, { mapAsMap: true });
   assert.deepEqual([...(kept.get('servers')?.get('peer')?.keys() ?? [])].sort(), [...names].sort());
   const second = new Gateway({ folder, policy: PINNED, server: server(listed('after')) });
   await second.initialize();
-  for (const name of names) assert.equal((await second.ask(`2${name.slice(0, 9)}`, 'tools/call', { name })).error?.data.code, 'TOOL_PIN_DRIFT', name);
-  assert.deepEqual((await second.ask(3, 'tools/list')).result.tools, []);
+  for (const [id, name] of names.entries()) assert.equal((await second.ask(id, 'tools/call', { name })).error?.data.code, 'TOOL_PIN_DRIFT', name);
+  assert.deepEqual((await second.ask('list', 'tools/list')).result.tools, []);
   await second.close();
 });
 
@@ -74,25 +76,29 @@ test('a tool named like a member of every object is denied by its name, and hidd
   await gateway.close();
 });
 
-test('two servers behind two gateways with one lockfile lose none of their pins', async () => {
+test('gateways with one lockfile and different state folders lose none of their pins', async () => {
   const folder = scratch();
-  const many = (prefix: string): string => `if (m.method === 'tools/list') return out({ id: m.id, result: { tools: Array.from({ length: 40 }, (_, i) => tool('${prefix}' + i)) } });`;
-  const gateways = ['a', 'b', 'c'].map((name) => new Gateway({ folder, policy: PINNED, name, server: server(many(name)) }));
+  const policy = PINNED.replace('block}', 'block, path: ../bastion.lock.yaml}');
+  const many = (prefix: string): string => `if (m.method === 'tools/list') return out({ id: m.id, result: { tools: Array.from({ length: 300 }, (_, i) => tool('${prefix}' + i)) } });`;
+  const gateways = ['a', 'b', 'c'].map((name) => {
+    mkdirSync(join(folder, name));
+    return new Gateway({ folder: join(folder, name), policy, name, server: server(many(name)) });
+  });
+  await Promise.all(gateways.map((gateway) => gateway.initialize()));
   await Promise.all(gateways.map(async (gateway) => {
-    await gateway.initialize();
     assert.equal((await gateway.ask(1, 'tools/call', { name: `${gateway.name}7` })).result.content[0].text, 'fine');
     await gateway.close();
   }));
   const kept: { servers: Record<string, object> } = parse(readFileSync(join(folder, 'bastion.lock.yaml'), 'utf8'));
-  assert.deepEqual(Object.entries(kept.servers).map(([name, pins]) => [name, Object.keys(pins).length]), [['a', 40], ['b', 40], ['c', 40]]);
+  assert.deepEqual(Object.entries(kept.servers).map(([name, pins]) => [name, Object.keys(pins).length]), [['a', 300], ['b', 300], ['c', 300]]);
 });
 
 test('a server that lists ever new tools cannot make the lockfile unusable for the others', async () => {
   const folder = scratch();
-  const body = "if (m.method === 'tools/list') { globalThis.n = (globalThis.n ?? 0) + 1; return out({ id: m.id, result: { tools: Array.from({ length: 6000 }, (_, i) => tool(n + '-' + i)) } }); }";
+  const body = "if (m.method === 'tools/list') { globalThis.n = (globalThis.n ?? 0) + 1; return out({ id: m.id, result: { tools: Array.from({ length: 5100 }, (_, i) => tool(n + '-' + i)) } }); }";
   const hostile = new Gateway({ folder, policy: PINNED, name: 'hostile', server: server(body) });
   await hostile.initialize();
-  assert.equal((await hostile.ask(1, 'tools/list')).result.tools.length, 6000, 'more than the log takes at once');
+  assert.equal((await hostile.ask(1, 'tools/list')).result.tools.length, 5100, 'more than the log takes at once');
   assert.equal((await hostile.ask(2, 'tools/list')).error.data.code, 'PIN_STORE');
   await hostile.close();
   const honest = new Gateway({ folder, policy: PINNED, name: 'honest', server: server('') });
@@ -128,10 +134,10 @@ test('every element of a flood of batches has its row', async () => {
     const calls = Array.from({ length: 64 }, (_, i) => ({ jsonrpc: '2.0', id: batch * 64 + i, method: 'tools/call', params: { name: 'x' } }));
     gateway.raw(JSON.stringify(calls));
   }
-  await gateway.ask('last', 'ping');
+  await gateway.next((message) => message.id === 7679);
   await gateway.close();
   assert.equal(gateway.rows().filter((row) => row['kind'] === 'call' && row['decision'] === 'deny').length, 7680);
-  assert.equal(gateway.received.filter((message) => message.error !== undefined).length, 7680);
+  assert.equal(new Set(gateway.received.map((message) => message.id)).size, 7681, 'each is answered, and so is initialize');
 });
 
 test('a result that is asked for under one id is never delivered twice, nor for another request', async () => {
@@ -149,7 +155,6 @@ test('a result that is asked for under one id is never delivered twice, nor for 
   await pause(400);
   await gateway.close();
   assert.deepEqual([5, 6].map((id) => gateway.received.filter((message) => message.id === id).length), [1, 1]);
-  assert.equal(gateway.witness().length, 0);
   assert.equal(JSON.stringify(gateway.received).includes('second'), false);
 });
 
@@ -157,13 +162,13 @@ test('a request in flight does not keep its message in memory', async () => {
   const gateway = new Gateway({ policy: `${ALLOW_ALL}audit: {payload: none}\n`, server: server("if (m.method === 'resources/read') return;") });
   await gateway.initialize();
   const padding = 'y'.repeat(10_000_000);
-  for (let i = 0; i < 90; i += 1) {
+  for (let i = 0; i < 50; i += 1) {
     gateway.send({ id: `an id of more than twelve letters ${i}`, method: 'resources/read', params: { padding } });
     if (i % 10 === 9) await gateway.ask(i, 'ping');
   }
   const [child = 0] = childrenOf(gateway.process.pid ?? 0);
   const kilobytes = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child}/status`, 'utf8'))?.[1]);
-  assert.ok(kilobytes < 800_000, `${kilobytes} KiB`);
+  assert.ok(kilobytes < 700_000, `${kilobytes} KiB`);
   gateway.process.kill();
   await gateway.ended;
 });

@@ -44,7 +44,7 @@ test('a launcher without its pinned Node refuses an old Node in words, and runs 
     const version = spawnSync(node, ['-p', 'process.versions.node'], { encoding: 'utf8' }).stdout.trim();
     const run = spawnSync(node, [join(folder, 'bin', 'mcp-bastion.mjs')], { encoding: 'utf8' });
     const expected = Number(version.split('.')[0]) < 24
-      ? { status: 3, stdout: '', stderr: `mcp-bastion: error: Node ${version} is too old\nhint: install Node 24 or newer, or run "npm run setup" in the checkout on linux-x64\n` }
+      ? { status: 3, stdout: '', stderr: `mcp-bastion: error: Node ${version} is too old\nhint: install Node 24.6 or newer, or run "npm run setup" in the checkout on linux-x64\n` }
       : { status: 0, stdout: 'started\n', stderr: '' };
     assert.deepEqual({ status: run.status, stdout: run.stdout, stderr: run.stderr }, expected);
   }
@@ -259,4 +259,33 @@ test('a client that is killed takes the gateway and the server with it', async (
   });
   host.kill('SIGKILL');
   assert.deepEqual(await goneWithin(folder, 15_000), []);
+});
+
+test('a client that is killed while the server takes nothing leaves nothing behind', async () => {
+  const folder = scratch();
+  writeFileSync(join(folder, 'policy.yaml'), ALLOW_ALL);
+  const up = [launcher, 'up', '--policy', join(folder, 'policy.yaml'), '--state', join(folder, 'state'), '--', 'sleep', '600'];
+  const client = `
+    const { spawn } = require('node:child_process');
+    const child = spawn(${JSON.stringify(process.execPath)}, ${JSON.stringify(up)}, { stdio: ['pipe', 'pipe', 'ignore'] });
+    const line = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized', params: { pad: 'x'.repeat(3000) } }) + '\\n';
+    const more = () => { while (child.stdin.write(line)); child.stdin.once('drain', more); };
+    more();
+    setTimeout(() => console.log('full'), 3000);
+  `;
+  const host = spawn(process.execPath, ['-e', client], { env: { ...process.env, MARK: folder }, stdio: ['ignore', 'pipe', 'inherit'] });
+  await new Promise((resolve) => {
+    host.stdout.once('data', resolve);
+  });
+  host.kill('SIGKILL');
+  assert.deepEqual(await goneWithin(folder, 30_000), []);
+});
+
+test('no row follows the close row, even if calls wait when the server ends', async () => {
+  const gateway = new Gateway({ server: [process.execPath, '-e', 'process.stdin.once("data", () => setTimeout(() => process.exit(0), 300))'] });
+  for (let id = 1; id <= 20; id += 1) gateway.send({ id, method: 'tools/call', params: { name: 't' } });
+  await gateway.ended;
+  assert.equal(gateway.received.length, 20);
+  const kinds = gateway.rows().map((row) => row['kind']);
+  assert.equal(kinds.indexOf('close'), kinds.length - 1);
 });

@@ -224,3 +224,26 @@ test("a server's standard error is bounded and cannot draw on a terminal", async
   assert.ok(gateway.stderr.length < 20_000);
   assert.equal(gateway.stderr.includes('\u001b'), false);
 });
+
+test('the status of a task is judged for what it asks, in a notification and in an answer', async () => {
+  const meta = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {} };
+  const asks = (mode: string): object => ({ a: { method: 'elicitation/create', params: { mode, message: 'm', url: 'https://example.org' } } });
+  const status = (mode: string): object => ({ taskId: 'x', status: 'input_required', inputRequests: asks(mode) });
+  const notify = (mode: string): string => JSON.stringify({ jsonrpc: '2.0', method: 'notifications/tasks', params: status(mode) });
+  const get = (mode: string): string => `{"jsonrpc":"2.0","id":$ID,"result":${JSON.stringify({ resultType: 'complete', ...status(mode) })}}`;
+  for (const [mode, policy, passes] of [['url', 'version: 1\n', false], ['form', 'version: 1\n', true], ['url', ALLOW_ALL, true]] as const) {
+    const gateway = new Gateway({ policy, script: { 'tools/list': [listing(tool('t'))], 'tasks/get': [notify(mode), get(mode)] } });
+    const got = await gateway.ask(1, 'tasks/get', { taskId: 'x', _meta: meta });
+    await gateway.close();
+    assert.equal(got.error?.data?.code, passes ? undefined : 'METHOD_DENIED', `${mode} ${policy}`);
+    assert.equal(gateway.received.some((message) => message.method === 'notifications/tasks'), passes);
+  }
+});
+
+test('a result that is complete cannot ask for more', async () => {
+  const meta = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {} };
+  const result = { resultType: 'complete', content: [], inputRequests: { a: { method: 'roots/list' } } };
+  const gateway = new Gateway({ script: { 'tools/list': [listing(tool('t'))], 'tools/call': [`{"jsonrpc":"2.0","id":$ID,"result":${JSON.stringify(result)}}`] } });
+  assert.equal((await gateway.ask(1, 'tools/call', { name: 't', _meta: meta })).error.data.code, 'RESULT_INVALID');
+  await gateway.close();
+});

@@ -10,13 +10,14 @@ test('a command is split into words as a shell would, without being one', () => 
     ["node 'a b.js' \"c d\" e\\ f", ['node', 'a b.js', 'c d', 'e f']],
     ['x "" \'\'', ['x', '', '']],
     ['x "a\\"b\\\\c\\d"', ['x', 'a"b\\c\\d']],
-    ["x '|;&$'", ['x', '|;&$']],
+    ["x '|;&$*?[~'", ['x', '|;&$*?[~']],
+    ['x a~b "\\$a"', ['x', 'a~b', '$a']],
     ['  x   y  ', ['x', 'y']],
   ] as const) assert.deepEqual(splitCommand(command), words);
 });
 
 test('what only a shell understands is refused', () => {
-  for (const command of ['a | b', 'a; b', 'a && b', 'a > f', 'a $HOME', 'a `b`', '(a)', '"open', '', '   ']) {
+  for (const command of ['a | b', 'a; b', 'a && b', 'a > f', 'a $HOME', 'a `b`', '(a)', 'a "$HOME"', 'a "`b`"', 'a *.js', 'a ?', 'a [b]', 'a ~/b', '"open', '', '   ']) {
     assert.throws(() => splitCommand(command), { name: 'Usage', code: 'USAGE' }, command);
   }
 });

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Messages that overtake each other, and a log that has no room: each step is taken by hand. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { Recorder } from '../../../enclave/audit/recorder.ts';
+import { Exchange } from '../../../enclave/exchange.ts';
+import { Room } from '../../../enclave/exchange/room.ts';
+import type { Log } from '../../../enclave/log.ts';
+import { emptyPinBook } from '../../../enclave/pins/book.ts';
+import { loadPolicy } from '../../../enclave/policy/compile.ts';
+import type { RowDraft } from '../../../shared/audit/row.ts';
+import { Unavailable } from '../../../shared/errors.ts';
+import { AUDIT_QUEUE_BYTES_MAX, AUDIT_QUEUE_ROWS_MAX } from '../../../shared/limits.ts';
+
+const nothing = (): void => undefined;
+const silent: Log = { decision: nothing, info: nothing, warn: nothing, error: nothing, upstream: nothing, flush: nothing };
+
+function settled(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
+async function bench(policyText: string) {
+  const drafts: RowDraft[] = [];
+  const gate = { refuse: false };
+  const recorder: Recorder = {
+    available: true,
+    append: (draft) => {
+      if (gate.refuse) return Promise.reject(new Unavailable('AUDIT_UNAVAILABLE', 'too many rows wait', 'send less'));
+      drafts.push(draft);
+      return Promise.resolve({ origin: 'o', idx: drafts.length, leaf: '', size: drafts.length });
+    },
+    close: () => Promise.resolve(),
+  };
+  const toClient: string[] = [];
+  const toServer: string[] = [];
+  let hurry = 0;
+  let ids = 0;
+  const exchange = new Exchange({
+    server: 'peer',
+    soleServer: true,
+    principal: 'local',
+    session: '0123456789abcdef',
+    policy: await loadPolicy(new TextEncoder().encode(policyText)),
+    recorder,
+    pins: emptyPinBook(),
+    log: silent,
+    // Each look at the clock finds it almost as late as a listing may be, so that its time is over at once.
+    clock: { now: () => (hurry += 14_990), mono: () => 0 },
+    toClient: { send: (text) => Promise.resolve(void toClient.push(text)) },
+    toServer: { send: (text) => Promise.resolve(void toServer.push(text)) },
+    randomHex: (bytes) => (ids += 1).toString(16).padStart(bytes * 2, '0'),
+  });
+  const frame = (text: string) => ({ kind: 'frame', bytes: new TextEncoder().encode(text) }) as const;
+  return { exchange, gate, drafts, toClient, toServer, client: (text: string) => exchange.fromClient(frame(text)), server: (text: string) => exchange.fromServer(frame(text)) };
+}
+
+const ALL = "version: 1\nmethods: {'*': allow}\n";
+const cancel = '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}';
+const list = '{"jsonrpc":"2.0","id":1,"method":"tools/list"}';
+const ping = '{"jsonrpc":"2.0","id":1,"method":"ping"}';
+
+test('the gateway tells the server that it gave up a listing, and writes a row before it does', async () => {
+  const { client, toServer, drafts, toClient } = await bench(ALL);
+  await client(list);
+  await settled();
+  assert.equal(JSON.parse(toClient[0] ?? '').error.data.code, 'LISTING_FAILED');
+  const sent = toServer.map((text) => JSON.parse(text).method);
+  assert.deepEqual(sent, ['tools/list', 'notifications/cancelled']);
+  const rows = drafts.map((draft) => draft.fields).filter((fields) => fields['dir'] === 'c2s' && fields['origin'] === 'gateway');
+  assert.deepEqual(rows.map((fields) => fields['method']), sent);
+});
+
+test('a request that was cancelled while it was judged does not take away the id of the next one', async () => {
+  const { client, server, toClient, toServer } = await bench(ALL);
+  const first = client(list);
+  await settled();
+  await client(cancel);
+  await client(ping);
+  await first;
+  await server('{"jsonrpc":"2.0","id":1,"result":{}}');
+  assert.equal(toServer.filter((text) => text === ping).length, 1);
+  assert.deepEqual(toClient, ['{"jsonrpc":"2.0","id":1,"result":{}}']);
+});
+
+for (const [order, direction] of [['intent', 's2c'], ['response', 'c2s']] as const) {
+  test(`a row that is refused at once stops its message, with audit.order ${order} too`, async () => {
+    const { client, server, gate, toClient, toServer } = await bench(`${ALL}audit: {order: ${order}}\n`);
+    gate.refuse = true;
+    if (direction === 's2c') await server('{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}}');
+    else await client(ping);
+    assert.deepEqual(toServer, []);
+    assert.equal(toClient.some((text) => !text.includes('AUDIT_UNAVAILABLE')), false);
+  });
+}
+
+test('a request after the end of the server is answered, and not sent into nothing', async () => {
+  const { exchange, client, toClient, toServer } = await bench(ALL);
+  exchange.serverSilent();
+  await client(ping);
+  assert.deepEqual(toServer, []);
+  assert.equal(JSON.parse(toClient[0] ?? '').error.data.code, 'UPSTREAM_GONE');
+});
+
+test('the log takes turns in order, never more than its share, and one row of any size', async () => {
+  const room = new Room();
+  assert.equal(room.enter(AUDIT_QUEUE_BYTES_MAX * 4), undefined);
+  const entered: number[] = [];
+  void room.enter(AUDIT_QUEUE_BYTES_MAX / 2)?.then(() => entered.push(1));
+  void room.enter(1)?.then(() => entered.push(2));
+  await settled();
+  assert.deepEqual(entered, []);
+  room.leave(AUDIT_QUEUE_BYTES_MAX * 4);
+  await settled();
+  assert.deepEqual(entered, [1]);
+  room.leave(AUDIT_QUEUE_BYTES_MAX / 2);
+  await settled();
+  assert.deepEqual(entered, [1, 2]);
+  let free = 0;
+  while (room.enter(1) === undefined) free += 1;
+  assert.ok(free < AUDIT_QUEUE_ROWS_MAX);
+});
