@@ -4,6 +4,9 @@
  * none of them can hold a payload or a raw tool name. Lines that the reader does not take in time are dropped, so that
  * a client which ignores standard error never stops the gateway.
  */
+import { fstatSync } from 'node:fs';
+import { Socket } from 'node:net';
+import type { Writable } from 'node:stream';
 import pino from 'pino';
 import type { Direction, RowDecision } from '../shared/audit/row.ts';
 import type { ErrorCode } from '../shared/errors.ts';
@@ -31,26 +34,40 @@ export interface Log {
   error(code: ErrorCode | null, message: string, hint: string | null): void;
   /** One line of an upstream's standard error, already sanitised. */
   upstream(server: string, line: string): void;
-  flush(): void;
+  /** Gives the last lines a moment to leave. */
+  flush(): Promise<void>;
 }
 
 export type LogFormat = 'text' | 'json';
 
-type Sink = ReturnType<typeof pino.destination>;
+/** Milliseconds that the last lines may take to leave. */
+const LOG_FLUSH_MS_MAX = 500;
 
-function openSink(): Sink {
-  const sink = pino.destination({ fd: 2, sync: false, minLength: 0, maxLength: LOG_BUFFER_BYTES_MAX });
-  // A reader that went away must not end the gateway.
-  sink.on('error', () => undefined);
-  return sink;
+interface Sink {
+  readonly write: (text: string) => void;
+  readonly flush: () => Promise<void>;
 }
 
-function flush(sink: Sink): void {
-  try {
-    sink.flushSync();
-  } catch {
-    // Nobody reads any more.
-  }
+/**
+ * Standard error that never blocks: Node's own writes to a pipe wait for the reader, and a client that never reads it
+ * would stop the gateway.
+ */
+function openSink(): Sink {
+  const file = fstatSync(2);
+  const stream: Writable = file.isFIFO() || file.isSocket() ? new Socket({ fd: 2, readable: false, writable: true }) : process.stderr;
+  // A reader that went away must not end the gateway.
+  stream.on('error', () => undefined);
+  return {
+    write: (text) => {
+      if (!stream.destroyed && stream.writableLength < LOG_BUFFER_BYTES_MAX) stream.write(text);
+    },
+    flush: () =>
+      new Promise((resolve) => {
+        setTimeout(resolve, LOG_FLUSH_MS_MAX).unref();
+        if (stream.destroyed) resolve();
+        else stream.write('', () => resolve());
+      }),
+  };
 }
 
 function decisionLine(event: DecisionEvent): string {
@@ -63,12 +80,12 @@ function textLog(sink: Sink): Log {
     sink.write(`mcp-bastion: ${level}${message}\n${hint === null ? '' : `hint: ${hint}\n`}`);
   };
   return {
-    decision: (event) => void sink.write(decisionLine(event)),
+    decision: (event) => sink.write(decisionLine(event)),
     info: (message) => talk('', message, null),
     warn: (_code, message, hint) => talk('warning: ', message, hint),
     error: (_code, message, hint) => talk('error: ', message, hint),
-    upstream: (server, line) => void sink.write(`[${server}] ${line}\n`),
-    flush: () => flush(sink),
+    upstream: (server, line) => sink.write(`[${server}] ${line}\n`),
+    flush: sink.flush,
   };
 }
 
@@ -81,7 +98,7 @@ function jsonLog(sink: Sink): Log {
     warn: (code, message, hint) => logger.warn({ event: 'warning', code, hint }, message),
     error: (code, message, hint) => logger.error({ event: 'error', code, hint }, message),
     upstream: (server, line) => logger.info({ event: 'upstream', server, line }),
-    flush: () => flush(sink),
+    flush: sink.flush,
   };
 }
 

@@ -51,6 +51,7 @@ export type DeniedCode =
   | 'RESULT_INVALID'
   | 'CURSOR_UNKNOWN'
   | 'CANCELLED'
+  | 'CHANGE_MERGED'
   | 'IN_FLIGHT_LIMIT'
   | 'REDACTION_TIMEOUT';
 

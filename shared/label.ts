@@ -19,7 +19,10 @@ export function methodLabel(name: string): string {
   return label('method', name);
 }
 
-/** A request id as it stands in rows: integers as they are, strings by label. */
+/** Above it, a number could be a card's or a telephone's rather than a count. */
+const ID_SHOWN_MAX = 999_999_999;
+
+/** A request id as it stands in rows: counts as they are, strings and longer numbers by label. */
 export function idLabel(id: string | number): string {
-  return typeof id === 'number' ? String(id) : label('id', id);
+  return typeof id === 'number' && Math.abs(id) <= ID_SHOWN_MAX ? String(id) : label('id', String(id));
 }

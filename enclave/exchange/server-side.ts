@@ -2,7 +2,7 @@
 /** The server's direction: answers bound to their request, its own requests, and its notifications. */
 import { wireJson } from '../../shared/json/canonical.ts';
 import type { JsonValue } from '../../shared/json/value.ts';
-import { emptyObject, isJsonObject } from '../../shared/json/value.ts';
+import { isJsonObject } from '../../shared/json/value.ts';
 import { isRequestId } from '../../shared/jsonrpc/id.ts';
 import type { Malformed, Message } from '../../shared/jsonrpc/message.ts';
 import { judgeError, judgeResult, negotiatedRevision, offersModern } from './answers.ts';
@@ -159,7 +159,7 @@ export class ServerSide extends Side {
         case 'notifications/tools/list_changed':
           // The client hears of the change when the new tools have been judged.
           if (!(await this.#relist())) {
-            verdict = { kind: 'answer', result: emptyObject(), rule: verdict.rule, reason: 'an earlier notification tells of this change too' };
+            verdict = refuse('CHANGE_MERGED', 'an earlier notification tells of this change too', 'nothing has to be done');
           }
           break;
         default:

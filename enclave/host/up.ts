@@ -97,6 +97,6 @@ export async function up(args: readonly string[]): Promise<number> {
       log,
     });
   } finally {
-    log.flush();
+    await log.flush();
   }
 }

@@ -30,7 +30,7 @@ export interface TrafficRow {
   readonly method: string | null;
   /** `tool#` and 8 hex digits. */
   readonly tool: string | null;
-  /** The JSON-RPC id: integers as they are, strings as `id#` and 8 hex digits. */
+  /** The JSON-RPC id: integers of up to 9 digits as they are, anything else as `id#` and 8 hex digits. */
   readonly rpc: string | null;
   readonly decision: RowDecision;
   /** Where the deciding rule stands in the policy, such as `deny_tools[0]`. */

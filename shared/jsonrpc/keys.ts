@@ -32,6 +32,10 @@ export const paramsKeys: KnownKeys = known(
   'task',
   'inputResponses',
   'requestState',
+  'inputRequests',
+  'mode',
+  'url',
+  'requestedSchema',
 );
 
 export const metaKeys: KnownKeys = known(

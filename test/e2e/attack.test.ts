@@ -271,3 +271,18 @@ test('a server that ends in the middle of many calls leaves none without an answ
   for (let id = 0; id <= 30; id += 1) assert.ok(answered.has(id), String(id));
   assert.equal(gateway.received.length, answered.size, 'none twice');
 });
+
+test('a client that never reads standard error is answered, and can end the gateway', async () => {
+  const gateway = new Gateway({ policy: "version: 1\ndeny_tools: ['no']\n" });
+  gateway.process.stderr.pause();
+  await gateway.initialize();
+  for (let id = 1; id <= 20_000; id += 1) gateway.send({ id, method: 'tools/call', params: { name: 'no' } });
+  await gateway.next((message) => message.id === 20_000, 60_000);
+  gateway.process.stdin.end();
+  // The pipe stays full: the end is that of the process, not of its streams.
+  const code = await new Promise((resolve) => {
+    gateway.process.once('exit', resolve);
+  });
+  assert.equal(code, 0);
+  gateway.process.stderr.resume();
+});

@@ -13,7 +13,7 @@ import { Unavailable } from '../../../shared/errors.ts';
 import { AUDIT_QUEUE_BYTES_MAX, AUDIT_QUEUE_ROWS_MAX } from '../../../shared/limits.ts';
 
 const nothing = (): void => undefined;
-const silent: Log = { decision: nothing, info: nothing, warn: nothing, error: nothing, upstream: nothing, flush: nothing };
+const silent: Log = { decision: nothing, info: nothing, warn: nothing, error: nothing, upstream: nothing, flush: () => Promise.resolve() };
 
 function settled(): Promise<void> {
   return new Promise((resolve) => {

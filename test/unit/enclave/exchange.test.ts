@@ -59,7 +59,7 @@ const silent: Log = {
   warn: () => undefined,
   error: () => undefined,
   upstream: () => undefined,
-  flush: () => undefined,
+  flush: () => Promise.resolve(),
 };
 
 interface Bench {
