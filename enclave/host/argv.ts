@@ -51,17 +51,23 @@ function baseName(word: string): string {
   return word.split(/[/\\]/).at(-1) ?? word;
 }
 
+/** Names of files and folders that say nothing of the server: the folder above says more. */
+const GENERIC: ReadonlySet<string> = new Set(['index', 'main', 'server', 'cli', 'app', 'run', 'start', 'dist', 'build', 'out', 'src', 'lib', 'bin']);
+
+function shortName(segment: string): string {
+  return segment
+    .replace(/\.(mjs|cjs|js|mts|ts|py|sh|exe)$/, '')
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-+|-+$/g, '');
+}
+
 /** A server id (`[a-z0-9-]{1,24}`) from its command: the package or script less `mcp-`, `server-` and the version. */
 export function serverName(argv: readonly string[]): string {
   const named = argv.find((word, index) => !word.startsWith('-') && !(RUNNERS.has(baseName(word)) && index < argv.length - 1));
-  const bare = baseName((named ?? 'server').replace(/(.)@[^/]*$/, '$1')).replace(/\.(mjs|cjs|js|ts|py|sh|exe)$/, '');
-  const short = bare
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^(mcp-|server-)+/, '')
-    .replace(/^-+|-+$/g, '')
-    .slice(0, 24)
-    .replace(/-+$/, '');
+  const segments = (named ?? '').replace(/(.)@[^/]*$/, '$1').split(/[/\\]/).map(shortName).filter((segment) => segment !== '');
+  const telling = segments.findLast((segment) => !GENERIC.has(segment)) ?? segments.at(-1) ?? 'server';
+  const short = telling.replace(/^(mcp-|server-)+/, '').slice(0, 24).replace(/-+$/, '');
   return short === '' ? 'server' : short;
 }
 

@@ -27,7 +27,8 @@ test("the executable works by absolute path, from another folder, with the syste
   assert.equal(run.stderr, '');
   assert.match(run.stdout, /^mcp-bastion \d+\.\d+\.\d+\n$/);
   writeFileSync(join(folder, 'policy.yaml'), ALLOW_ALL);
-  const up = ['up', '--policy', 'policy.yaml', '--state', 'state', '--', ...filesystem(folder)];
+  const quoted = filesystem(folder).map((word) => `'${word}'`).join(' ');
+  const up = ['up', '--policy', 'policy.yaml', '--state', 'state', '--upstream', quoted];
   const input = '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}\n';
   const session = spawnSync(launcher, up, { cwd: folder, input, encoding: 'utf8', env: { ...process.env, PATH: path } });
   assert.equal(session.status, 0, session.stderr);
