@@ -20,6 +20,7 @@ interface Hostile {
 const dropped: readonly Hostile[] = [
   { trick: 'an id as a string', code: 'ID_UNKNOWN', lines: ['{"jsonrpc":"2.0","id":"$ID","result":{"content":[{"type":"text","text":"forged"}]}}'] },
   { trick: 'an id with spaces', code: 'ID_UNKNOWN', lines: ['{"jsonrpc":"2.0","id":" $ID ","result":{"content":[{"type":"text","text":"forged"}]}}'] },
+  { trick: 'an id as a string with a fraction', code: 'ID_UNKNOWN', lines: ['{"jsonrpc":"2.0","id":"$ID.0","result":{"content":[{"type":"text","text":"forged"}]}}'] },
   { trick: 'an id in hexadecimal', code: 'ID_UNKNOWN', lines: ['{"jsonrpc":"2.0","id":"0x2a","result":{"content":[]}}'] },
   { trick: 'an id as a fraction', code: 'ID_INVALID', lines: ['{"jsonrpc":"2.0","id":$ID.0,"result":{"content":[{"type":"text","text":"forged"}]}}'] },
   { trick: 'an id with an exponent', code: 'ID_INVALID', lines: ['{"jsonrpc":"2.0","id":$IDe0,"result":{"content":[{"type":"text","text":"forged"}]}}'] },
@@ -53,14 +54,42 @@ for (const { trick, lines, code } of dropped) {
   });
 }
 
-test('a duplicate key in an answer ends the call with an error instead of a guess', async () => {
-  const twice = '{"jsonrpc":"2.0","id":$ID,"result":{"content":[]},"result":{"content":[{"type":"text","text":"forged"}]}}';
-  const gateway = new Gateway({ script: { 'tools/list': [listing(tool('t'))], 'tools/call': [twice] } });
-  await gateway.initialize();
-  const got = await gateway.ask(1, 'tools/call', { name: 't' });
-  assert.equal(got.error.data.code, 'KEY_DUPLICATE');
-  assert.deepEqual((await gateway.ask(2, 'tools/list')).result.tools.length, 1);
+const malformedAnswers: readonly [string, string, string][] = [
+  ['a duplicate key', 'KEY_DUPLICATE', '"result":{"content":[]},"result":{"content":[{"type":"text","text":"forged"}]}'],
+  ['a __proto__ key', 'KEY_FORBIDDEN', '"result":{"content":[],"__proto__":{"text":"forged"}}'],
+  ['an unsafe integer', 'INTEGER_UNSAFE', '"result":{"content":[],"forged":9007199254740993}'],
+  ['a number beyond doubles', 'NUMBER_RANGE', '"result":{"content":[],"forged":1e999}'],
+  ['a lone surrogate', 'SURROGATE_LONE', '"result":{"content":[{"type":"text","text":"forged \\udc00"}]}'],
+  ['deep nesting', 'JSON_DEPTH', `"result":{"forged":${'['.repeat(1000)}${']'.repeat(1000)}}`],
+  ['a result key in another case', 'ENVELOPE_KEY', '"result":{"Content":[{"type":"text","text":"forged"}]}'],
+  ['a result that is no object', 'ENVELOPE_INVALID', '"result":"forged"'],
+  ['an error without a code', 'ENVELOPE_INVALID', '"error":{"message":"forged"}'],
+];
+
+for (const [trick, code, rest] of malformedAnswers) {
+  test(`an answer with ${trick} ends its call with an error instead of a guess`, async () => {
+    const gateway = new Gateway({ script: { 'tools/list': [listing(tool('t'))], 'tools/call': [`{"jsonrpc":"2.0","id":$ID,${rest}}`] } });
+    await gateway.initialize();
+    const got = await gateway.ask(1, 'tools/call', { name: 't' });
+    assert.equal(got.error.data.code, code);
+    assert.equal((await gateway.ask(2, 'tools/list')).result.tools.length, 1);
+    await gateway.close();
+    assert.equal(JSON.stringify(gateway.received).includes('forged'), false);
+    assert.equal(gateway.rows().some((row) => row['kind'] === 'drop' && row['code'] === code), true);
+  });
+}
+
+test('bytes of a server that are no UTF-8 are recorded and never reach the client', async () => {
+  const server = `process.stdin.once('data', () => {
+    process.stdout.write(Buffer.concat([Buffer.from('{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"forged '), Buffer.from([0xff, 0xc0, 0xaf]), Buffer.from('"}}\\n')]));
+    process.stdout.write(Buffer.from('\\ufeff{"jsonrpc":"2.0","id":1,"result":{"forged":1}}\\n', 'utf16le'));
+    process.stdout.write('\\n{"jsonrpc":"2.0","id":1,"result":{}}\\n');
+  }); process.stdin.on('end', () => process.exit(0));`.replaceAll('\\\\', '\\');
+  const gateway = new Gateway({ server: [process.execPath, '-e', server] });
+  assert.deepEqual((await gateway.ask(1, 'ping')).result, {});
   await gateway.close();
+  assert.equal(JSON.stringify(gateway.received).includes('forged'), false);
+  assert.equal(gateway.rows().some((row) => row['code'] === 'UTF8_INVALID'), true);
 });
 
 test('an over-long answer ends its own call with an error, and the next call works', async () => {

@@ -31,10 +31,17 @@ function settled(line: string): string {
     .replaceAll(/"nextCursor":"[^"]+"/g, '"nextCursor":"CURSOR"');
 }
 
+/** Listings of tools: at the server, the gateway makes them by itself, and not as often as the client. */
+function isListing(message: Wire): boolean {
+  return message.method === 'tools/list' || Array.isArray(message.result?.tools);
+}
+
 /** The messages of one direction in canonical form, in order. */
-export function messages(file: string, direction: '>' | '<'): string[] {
+export function messages(file: string, direction: '>' | '<', listings: 'with listings' | 'without listings'): string[] {
   return readFileSync(file, 'utf8')
     .split('\n')
     .filter((line) => line.startsWith(direction))
-    .map((line) => settled(JSON.stringify(sorted(JSON.parse(line.slice(1))))));
+    .map((line): Wire => JSON.parse(line.slice(1)))
+    .filter((message) => listings === 'with listings' || !isListing(message))
+    .map((message) => settled(JSON.stringify(sorted(message))));
 }

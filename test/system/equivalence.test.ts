@@ -34,17 +34,45 @@ function parameters(argv: readonly string[]) {
   return { command: program, args, stderr: 'ignore' as const };
 }
 
-/** A v1 client with every capability, its requests answered the same way each time. */
-async function v1(argv: readonly string[]): Promise<ClientV1> {
-  const capabilities = { sampling: {}, elicitation: { form: {}, url: {} }, roots: { listChanged: true } };
+interface Progress {
+  readonly onprogress?: () => void;
+  readonly signal?: AbortSignal;
+}
+
+/** What both generations of clients can do, under one set of names. */
+interface Peer {
+  readonly client: ClientV1 | ClientV2;
+  call(name: string, args?: Record<string, unknown>, options?: Progress): Promise<unknown>;
+}
+
+const sampled = { role: 'assistant' as const, model: 'm', content: { type: 'text' as const, text: 'sampled' } };
+const elicited = { action: 'accept' as const, content: { name: 'Ada', check: true } };
+const roots = { roots: [{ uri: 'file:///tmp', name: 'tmp' }] };
+const capabilities = { sampling: {}, elicitation: { form: {}, url: {} }, roots: { listChanged: true } };
+
+type Connect = (argv: readonly string[]) => Promise<Peer>;
+
+/** A client of sdk 1.x with every capability, its requests answered the same way each time. */
+const v1: Connect = async (argv) => {
   const client = new ClientV1({ name: 'v1', version: '1' }, { capabilities });
-  client.setRequestHandler(CreateMessageRequestSchema, () => ({ role: 'assistant' as const, model: 'm', content: { type: 'text' as const, text: 'sampled' } }));
-  client.setRequestHandler(ElicitRequestSchema, () => ({ action: 'accept' as const, content: { name: 'Ada', check: true } }));
-  client.setRequestHandler(ListRootsRequestSchema, () => ({ roots: [{ uri: 'file:///tmp', name: 'tmp' }] }));
+  client.setRequestHandler(CreateMessageRequestSchema, () => sampled);
+  client.setRequestHandler(ElicitRequestSchema, () => elicited);
+  client.setRequestHandler(ListRootsRequestSchema, () => roots);
   open.add(client);
   await client.connect(new StdioV1(parameters(argv)));
-  return client;
-}
+  return { client, call: (name, args = {}, options = {}) => client.callTool({ name, arguments: args }, undefined, options) };
+};
+
+/** The same of sdk 2.x, which asks for the newest revision first. */
+const v2Auto: Connect = async (argv) => {
+  const client = new ClientV2({ name: 'v2', version: '1' }, { capabilities, versionNegotiation: { mode: 'auto' } });
+  client.setRequestHandler('sampling/createMessage', () => sampled);
+  client.setRequestHandler('elicitation/create', () => elicited);
+  client.setRequestHandler('roots/list', () => roots);
+  open.add(client);
+  await client.connect(new StdioV2(parameters(argv)));
+  return { client, call: (name, args = {}, options = {}) => client.callTool({ name, arguments: args }, options) };
+};
 
 async function attempt(work: () => Promise<unknown>): Promise<void> {
   try {
@@ -54,15 +82,16 @@ async function attempt(work: () => Promise<unknown>): Promise<void> {
   }
 }
 
-async function everythingV1(argv: readonly string[]): Promise<void> {
-  const client = await v1(argv);
+const everythingTalk = (connect: Connect): Talk => async (argv) => {
+  const peer = await connect(argv);
+  const { client } = peer;
   await pause(700);
   const tools = await client.listTools();
   await client.listPrompts();
   await client.listResources();
   await client.listResourceTemplates();
-  const call = (name: string, args: Record<string, unknown> = {}): Promise<void> => attempt(() => client.callTool({ name, arguments: args }));
-  await call('echo', { message: 'héllo \u2028 "quoted" \\ \n' });
+  const call = (name: string, args?: Record<string, unknown>): Promise<void> => attempt(() => peer.call(name, args));
+  await call('echo', { message: 'h\u00e9llo \u2028 "quoted" \\ \n' });
   await call('get-sum', { a: 1.5, b: -2 });
   await call('get-annotated-message', { messageType: 'error', includeImage: true });
   await call('get-tiny-image');
@@ -74,10 +103,9 @@ async function everythingV1(argv: readonly string[]): Promise<void> {
   await call('trigger-sampling-request', { prompt: 'p', maxTokens: 10 });
   await call('trigger-elicitation-request');
   await call('get-roots-list');
-  const progress: unknown[] = [];
-  const long = { name: 'trigger-long-running-operation', arguments: { duration: 0.4, steps: 4 } };
-  await client.callTool(long, undefined, { onprogress: (step) => progress.push(step) });
-  assert.ok(progress.length >= 3);
+  let progress = 0;
+  await peer.call('trigger-long-running-operation', { duration: 0.4, steps: 4 }, { onprogress: () => (progress += 1) });
+  assert.ok(progress >= 3);
   await client.getPrompt({ name: 'simple-prompt' });
   await attempt(() => client.getPrompt({ name: 'args-prompt', arguments: { city: 'Paris' } }));
   await attempt(() => client.complete({ ref: { type: 'ref/prompt', name: 'completable-prompt' }, argument: { name: 'department', value: 'E' } }));
@@ -90,37 +118,37 @@ async function everythingV1(argv: readonly string[]): Promise<void> {
   await client.sendRootsListChanged();
   await pause(300);
   const cancelled = new AbortController();
-  const slow = client.callTool({ name: 'trigger-long-running-operation', arguments: { duration: 5, steps: 1 } }, undefined, { signal: cancelled.signal });
+  const slow = peer.call('trigger-long-running-operation', { duration: 5, steps: 1 }, { signal: cancelled.signal });
   setTimeout(() => cancelled.abort('enough'), 200);
   await attempt(() => slow);
   assert.ok(tools.tools.length >= 13);
   await client.close();
-}
+};
 
-async function filesystemV1(argv: readonly string[], folder: string): Promise<void> {
-  const client = await v1(argv);
+const filesystemTalk = (connect: Connect): Talk => async (argv, folder) => {
+  const peer = await connect(argv);
   await pause(500);
-  const call = (name: string, args: Record<string, unknown>): Promise<void> => attempt(() => client.callTool({ name, arguments: args }));
-  await client.listTools();
+  const call = (name: string, args: Record<string, unknown>): Promise<void> => attempt(() => peer.call(name, args));
+  await peer.client.listTools();
   await call('write_file', { path: join(folder, 'a.txt'), content: 'one\ntwo\n' });
   await call('read_text_file', { path: join(folder, 'a.txt') });
   await call('edit_file', { path: join(folder, 'a.txt'), edits: [{ oldText: 'two', newText: 'three' }], dryRun: true });
   await call('list_directory', { path: folder });
   await call('search_files', { path: folder, pattern: '*.txt' });
   await call('read_text_file', { path: '/etc/passwd' });
-  await client.close();
-}
+  await peer.client.close();
+};
 
-async function memoryV1(argv: readonly string[]): Promise<void> {
-  const client = await v1(argv);
-  const call = (name: string, args: Record<string, unknown>): Promise<void> => attempt(() => client.callTool({ name, arguments: args }));
-  await client.listTools();
+const memoryTalk = (connect: Connect): Talk => async (argv) => {
+  const peer = await connect(argv);
+  const call = (name: string, args: Record<string, unknown>): Promise<void> => attempt(() => peer.call(name, args));
+  await peer.client.listTools();
   await call('create_entities', { entities: [{ name: 'Ada', entityType: 'person', observations: ['likes engines'] }] });
   await call('create_relations', { relations: [{ from: 'Ada', to: 'Ada', relationType: 'is' }] });
   await call('search_nodes', { query: 'engines' });
   await call('delete_entities', { entityNames: ['Ada'] });
-  await client.close();
-}
+  await peer.client.close();
+};
 
 function v2(mode: 'legacy' | 'modern'): Talk {
   return async (argv) => {
@@ -151,9 +179,12 @@ function v2(mode: 'legacy' | 'modern'): Talk {
 
 const modern = [process.execPath, join(root, 'test', 'peers', 'modern-server.ts')];
 const pairs: readonly { readonly name: string; readonly server: (folder: string) => string[]; readonly talk: Talk }[] = [
-  { name: 'client of sdk 1.x and server-everything', server: everything, talk: everythingV1 },
-  { name: 'client of sdk 1.x and server-filesystem', server: filesystem, talk: filesystemV1 },
-  { name: 'client of sdk 1.x and server-memory', server: memory, talk: memoryV1 },
+  { name: 'client of sdk 1.x and server-everything', server: everything, talk: everythingTalk(v1) },
+  { name: 'client of sdk 1.x and server-filesystem', server: filesystem, talk: filesystemTalk(v1) },
+  { name: 'client of sdk 1.x and server-memory', server: memory, talk: memoryTalk(v1) },
+  { name: 'client of sdk 2.x and server-everything', server: everything, talk: everythingTalk(v2Auto) },
+  { name: 'client of sdk 2.x and server-filesystem', server: filesystem, talk: filesystemTalk(v2Auto) },
+  { name: 'client of sdk 2.x and server-memory', server: memory, talk: memoryTalk(v2Auto) },
   { name: 'client of sdk 2.x at 2025-11-25 and a server of both eras', server: () => modern, talk: v2('legacy') },
   { name: 'client of sdk 2.x at 2026-07-28 and a server of both eras', server: () => modern, talk: v2('modern') },
 ];
@@ -164,7 +195,7 @@ function unordered(lines: readonly string[]): string[] {
 }
 
 for (const { name, server, talk } of pairs) {
-  test(`${name}: the client says and hears the same with and without the gateway`, async () => {
+  test(`${name}: the client says and hears the same with and without the gateway, and so does the server`, async () => {
     const folder = scratch();
     const files = join(folder, 'files');
     mkdirSync(files);
@@ -172,9 +203,14 @@ for (const { name, server, talk } of pairs) {
     const direct = join(folder, 'direct.log');
     const through = join(folder, 'through.log');
     await talk(recorded(direct, server(files)), files);
-    await talk(recorded(through, gatewayed(join(folder, 'policy.yaml'), join(folder, 'state'), server(files))), files);
+    const behind = join(folder, 'behind.log');
+    const wrapped = gatewayed(join(folder, 'policy.yaml'), join(folder, 'state'), recorded(behind, server(files)));
+    await talk(recorded(through, wrapped), files);
     for (const direction of ['>', '<'] as const) {
-      assert.deepEqual(unordered(messages(through, direction)), unordered(messages(direct, direction)), direction);
+      const [atClient, expected] = [through, direct].map((file) => unordered(messages(file, direction, 'with listings')));
+      assert.deepEqual(atClient, expected, `at the client ${direction}`);
+      const [atServer, sent] = [behind, direct].map((file) => unordered(messages(file, direction, 'without listings')));
+      assert.deepEqual(atServer, sent, `at the server ${direction}`);
     }
     const verified = command(['inspect-log', join(folder, 'state', 'audit'), '--verify', '--state', join(folder, 'state')]);
     assert.equal(verified.code, 0, verified.stdout + verified.stderr);
