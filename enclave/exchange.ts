@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * One message's journey between one client and one server (DESIGN section 3): frame, parse strictly, bind the id,
+ * One message's journey between one client and one server: frame, parse strictly, bind the id,
  * decide, record, act. The judged message is re-serialised and moves on; received bytes never do. Nothing moves before
  * its row is durable, in the order that `audit.order` names.
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Takes out of a client's declared capabilities what the policy denies the server, so that a well-behaved server does
- * not ask for it (mcp.md section 3, row 3). Requests that come all the same are refused one by one.
+ * not ask for it. Requests that come all the same are refused one by one.
  */
 import type { JsonObject } from '../../shared/json/value.ts';
 import { isJsonObject, jsonObject, withMember, withoutMembers } from '../../shared/json/value.ts';

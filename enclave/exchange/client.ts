@@ -229,7 +229,7 @@ export function upstreamGone(): Refuse {
   return refuse('UPSTREAM_GONE', 'the server ended before it answered', 'start the connection again');
 }
 
-/** The `error` member for a modern request whose version is not known here (mcp.md section 3, row 5). */
+/** The `error` member for a modern request whose version is not known here (2026-07-28, UnsupportedProtocolVersion). */
 function unsupportedVersion(requested: string): JsonObject {
   const data = jsonObject({ supported: [MODERN_REVISION], requested });
   return jsonObject({ code: -32022, message: 'Unsupported protocol version', data });

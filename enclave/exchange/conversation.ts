@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * What is known of one client connection: its era, the requests in flight in both directions, and the tokens that tie
- * later messages to them. A request id is bound by type and value to exactly one request (mcp.md rule 3).
+ * later messages to them. A request id is bound by type and value to exactly one request.
  */
 import { sha256Hex } from '../../shared/digest.ts';
 import { ID_LENGTH_MAX, IN_FLIGHT_MAX } from '../../shared/limits.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Writes the row of each message and says when the message may move: at once, or when its row is durable, by
- * `audit.order` (DESIGN section 10). What cannot be recorded does not move.
+ * `audit.order`. What cannot be recorded does not move.
  */
 import type { Direction, RowFields, TrafficRow } from '../../shared/audit/row.ts';
 import { Unavailable } from '../../shared/errors.ts';

@@ -74,7 +74,7 @@ function overall(reports: readonly DirectoryReport[]): Verdict {
   return verdictOf(reports.flatMap((report) => report.findings));
 }
 
-/** DESIGN section 11: matches, does not match, could not check. */
+/** Exit codes: matches, does not match, could not check. */
 const EXITS: Readonly<Record<Verdict['kind'], number>> = { ok: 0, broken: 1, unreadable: 3 };
 
 function exitOf(reports: readonly DirectoryReport[]): number {

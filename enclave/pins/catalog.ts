@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The gateway's own listing of a server's tools (DESIGN section 7). It asks by itself, drains all pages, judges them
+ * The gateway's own listing of a server's tools. It asks by itself, drains all pages, judges them
  * against the pins, and serves clients from that snapshot: a second, unjudged listing never reaches a client.
  */
 import type { ErrorCode } from '../../shared/errors.ts';

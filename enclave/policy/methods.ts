@@ -16,7 +16,7 @@ import type { Glob } from './glob.ts';
 import { formsOf, restricts } from './names.ts';
 import type { PolicyDecision } from './types.ts';
 
-/** Without these no session works; clients take a refusal for an older server (DESIGN section 6). */
+/** Without these no session works; clients take a refusal for an older server. */
 export const NEVER_DENIED: ReadonlySet<string> = new Set([
   'initialize',
   'server/discover',

@@ -3,23 +3,11 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { Recorder } from '../../../enclave/audit/recorder.ts';
-import { Exchange } from '../../../enclave/exchange.ts';
 import { Room } from '../../../enclave/exchange/room.ts';
-import type { Log } from '../../../enclave/log.ts';
-import { emptyPinBook } from '../../../enclave/pins/book.ts';
-import { loadPolicy } from '../../../enclave/policy/compile.ts';
 import type { RowDraft } from '../../../shared/audit/row.ts';
 import { Unavailable } from '../../../shared/errors.ts';
+import { settled, wires } from '../../harness/exchange.ts';
 import { AUDIT_QUEUE_BYTES_MAX, AUDIT_QUEUE_ROWS_MAX } from '../../../shared/limits.ts';
-
-const nothing = (): void => undefined;
-const silent: Log = { decision: nothing, info: nothing, warn: nothing, error: nothing, upstream: nothing, flush: () => Promise.resolve() };
-
-function settled(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
-}
 
 async function bench(policyText: string) {
   const drafts: RowDraft[] = [];
@@ -33,27 +21,10 @@ async function bench(policyText: string) {
     },
     close: () => Promise.resolve(),
   };
-  const toClient: string[] = [];
-  const toServer: string[] = [];
   let hurry = 0;
-  let ids = 0;
-  const exchange = new Exchange({
-    server: 'peer',
-    soleServer: true,
-    principal: 'local',
-    session: '0123456789abcdef',
-    policy: await loadPolicy(new TextEncoder().encode(policyText)),
-    recorder,
-    pins: emptyPinBook(),
-    log: silent,
-    // Each look at the clock finds it almost as late as a listing may be, so that its time is over at once.
-    clock: { now: () => (hurry += 14_990), mono: () => 0 },
-    toClient: { send: (text) => Promise.resolve(void toClient.push(text)) },
-    toServer: { send: (text) => Promise.resolve(void toServer.push(text)) },
-    randomHex: (bytes) => (ids += 1).toString(16).padStart(bytes * 2, '0'),
-  });
-  const frame = (text: string) => ({ kind: 'frame', bytes: new TextEncoder().encode(text) }) as const;
-  return { exchange, gate, drafts, toClient, toServer, client: (text: string) => exchange.fromClient(frame(text)), server: (text: string) => exchange.fromServer(frame(text)) };
+  // Each look at the clock finds it almost as late as a listing may be, so that its time is over at once.
+  const clock = { now: () => (hurry += 14_990), mono: () => 0 };
+  return { gate, drafts, ...(await wires(policyText, recorder, clock)) };
 }
 
 const ALL = "version: 1\nmethods: {'*': allow}\n";

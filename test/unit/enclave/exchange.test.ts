@@ -2,13 +2,11 @@
 /** The order of things in one exchange: decided, recorded, and only then moved. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { Exchange } from '../../../enclave/exchange.ts';
 import type { Recorder } from '../../../enclave/audit/recorder.ts';
-import type { Log } from '../../../enclave/log.ts';
-import { emptyPinBook } from '../../../enclave/pins/book.ts';
-import { loadPolicy } from '../../../enclave/policy/compile.ts';
 import type { RowDraft, RowReceipt } from '../../../shared/audit/row.ts';
 import { Unavailable } from '../../../shared/errors.ts';
+import type { Wires } from '../../harness/exchange.ts';
+import { settled, wires } from '../../harness/exchange.ts';
 
 /** A log whose rows become durable when the test says so. */
 class HeldRecorder implements Recorder {
@@ -47,58 +45,15 @@ class HeldRecorder implements Recorder {
   }
 }
 
-function settled(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
-}
-
-const silent: Log = {
-  decision: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  upstream: () => undefined,
-  flush: () => Promise.resolve(),
-};
-
-interface Bench {
-  readonly exchange: Exchange;
+interface Bench extends Wires {
   readonly recorder: HeldRecorder;
-  readonly toClient: string[];
-  readonly toServer: string[];
-  readonly client: (text: string) => Promise<void>;
-  readonly server: (text: string) => Promise<void>;
 }
 
 async function bench(policyText = "version: 1\nmethods: {'*': allow}\n", automatic = true): Promise<Bench> {
   const recorder = new HeldRecorder(automatic);
-  const toClient: string[] = [];
-  const toServer: string[] = [];
   let ticks = 0;
-  const exchange = new Exchange({
-    server: 'peer',
-    soleServer: true,
-    principal: 'local',
-    session: '0123456789abcdef',
-    policy: await loadPolicy(new TextEncoder().encode(policyText)),
-    recorder,
-    pins: emptyPinBook(),
-    log: silent,
-    clock: { now: () => 1_700_000_000_000, mono: () => (ticks += 1) },
-    toClient: { send: (text) => Promise.resolve(void toClient.push(text)) },
-    toServer: { send: (text) => Promise.resolve(void toServer.push(text)) },
-    randomHex: (bytes) => 'ab'.repeat(bytes),
-  });
-  const frame = (text: string) => ({ kind: 'frame', bytes: new TextEncoder().encode(text) }) as const;
-  return {
-    exchange,
-    recorder,
-    toClient,
-    toServer,
-    client: (text) => exchange.fromClient(frame(text)),
-    server: (text) => exchange.fromServer(frame(text)),
-  };
+  const clock = { now: () => 1_700_000_000_000, mono: () => (ticks += 1) };
+  return { recorder, ...(await wires(policyText, recorder, clock)) };
 }
 
 const ping = '{"jsonrpc":"2.0","id":1,"method":"ping"}';

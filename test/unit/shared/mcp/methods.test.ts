@@ -13,7 +13,7 @@ const clientNotes = 'cancelled initialized progress roots/list_changed';
 const serverNotes = 'cancelled message progress prompts/list_changed resources/list_changed resources/updated tools/list_changed';
 const tasks = 'tasks/get tasks/result tasks/list tasks/cancel';
 
-/** The table of mcp.md section 2, row by row: client requests, server requests, client notifications, server notifications. */
+/** Every method of the published schemas, row by row: client requests, server requests, client notifications, server notifications. */
 const table: Readonly<Record<Revision, readonly [string, string, string, string]>> = {
   '2024-11-05': [client13, 'ping roots/list sampling/createMessage', clientNotes, serverNotes],
   '2025-03-26': [client13, 'ping roots/list sampling/createMessage', clientNotes, serverNotes],
