@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The `mcp-bastion` command. Standard output is data, standard error is talk; exit codes: 0 done, 1 does not match, 2 usage, 3 unable. */
+/**
+ * The `mcp-bastion` command. Standard output is data, standard error is talk; exit codes: 0 done, 1 does not match, 2 usage,
+ * 3 unable.
+ */
 import { Unavailable, Usage } from '../../shared/errors.ts';
 import { VERSION } from '../../shared/version.ts';
 

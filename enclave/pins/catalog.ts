@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The gateway's own listing of a server's tools. It asks by itself, drains all pages, judges them
- * against the pins, and serves clients from that snapshot: a second, unjudged listing never reaches a client.
+ * The gateway's own listing of a server's tools. It asks by itself, drains all pages, judges them against the pins, and
+ * serves clients from that snapshot: a second, unjudged listing never reaches a client.
  */
 import type { ErrorCode } from '../../shared/errors.ts';
 import type { JsonObject, JsonValue } from '../../shared/json/value.ts';

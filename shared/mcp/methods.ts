@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Which methods each revision defines, by direction (the published schema of each). Names are compared exactly: what only resembles
- * a method is unknown, and unknown methods are not passed on by default.
+ * Which methods each revision defines, by direction (the published schema of each). Names are compared exactly: what only
+ * resembles a method is unknown, and unknown methods are not passed on by default.
  */
 import type { Direction } from '../audit/row.ts';
 import type { Revision } from './revisions.ts';
