@@ -5,7 +5,7 @@
  * of what is stored.
  */
 import { hash, randomBytes } from 'node:crypto';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { buildBody, payloadPreimage } from '../../shared/audit/body.ts';
 import type { Commitment, RowMembers } from '../../shared/audit/body.ts';
 import type { SignedCheckpoint } from '../../shared/audit/checkpoint.ts';
@@ -17,7 +17,8 @@ import { toHex, utf8 } from '../../shared/bytes.ts';
 import { ANCHOR_CHECKPOINTS_MAX, ANCHOR_MS_MAX, PAYLOAD_BYTES_MAX } from '../../shared/limits.ts';
 import type { Scrubber } from '../policy/scrub.ts';
 import { AnchorFile } from './anchors.ts';
-import { anchorPath } from './files.ts';
+import { LOCK_NAME, anchorPath } from './files.ts';
+import { HeldFiles } from './held.ts';
 import type { AuditKey } from './key.ts';
 import { signMessage, syncFolder } from './key.ts';
 import type { Continuation } from './recover.ts';
@@ -62,6 +63,7 @@ export class LogWriter {
   readonly #store: SegmentStore;
   readonly #keyId: Uint8Array;
   #anchors: AnchorFile | undefined;
+  #held: HeldFiles | undefined;
   #prev: string;
   #timestamp: number;
   #signed: SignedCheckpoint | undefined;
@@ -98,7 +100,9 @@ export class LogWriter {
     this.commit([{ fields: row, payload: null, wall, mono }]);
     this.#anchors = new AnchorFile(anchorPath(this.#place.path), this.#place.anchor);
     this.anchor();
-    syncFolder(dirname(this.#place.path));
+    const { path } = this.#place;
+    syncFolder(dirname(path));
+    this.#held = new HeldFiles([path, `${path}-wal`, anchorPath(path), join(dirname(path), LOCK_NAME)]);
   }
 
   /** Makes rows durable, with a checkpoint that covers them. */
@@ -125,6 +129,7 @@ export class LogWriter {
     const signature = signMessage(this.#parts.key.privateKey, cosignedMessage(checkpoint));
     const signed = { ...checkpoint, keyId: this.#keyId, signature };
     this.#store.commit({ entries, tiles, checkpoint: signed });
+    this.#held?.check();
     this.#signed = signed;
     this.#unanchored += 1;
     return { first, leaves, size: frontier.size };

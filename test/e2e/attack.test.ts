@@ -5,13 +5,14 @@
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { parse } from 'yaml';
 import type { Wire } from '../harness/gateway.ts';
 import { ALLOW_ALL, Gateway, launcher, scratch } from '../harness/gateway.ts';
 import { childrenOf, goneWithin } from '../harness/processes.ts';
+import { filesystem, witnessed } from '../harness/servers.ts';
 
 const PINNED = `${ALLOW_ALL}tool_description_pinning: {enabled: true, on_drift: block}\n`;
 const MODERN = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {} };
@@ -285,4 +286,16 @@ test('a client that never reads standard error is answered, and can end the gate
   });
   assert.equal(code, 0);
   gateway.process.stderr.resume();
+});
+
+test('an agent that deletes the log through a tool of its server makes no call after that', async () => {
+  const gateway = new Gateway({ server: witnessed(filesystem(scratch())) });
+  await gateway.initialize();
+  await gateway.ask(1, 'tools/call', { name: 'list_allowed_directories', arguments: {} });
+  rmSync(join(gateway.stateDir, 'audit'), { recursive: true });
+  const refused = await gateway.ask(2, 'tools/call', { name: 'list_allowed_directories', arguments: {} });
+  assert.equal(refused.error.data.code, 'AUDIT_UNAVAILABLE');
+  assert.equal(gateway.witness().filter((line) => line.includes('"tools/call"')).length, 1);
+  await gateway.close();
+  assert.match(gateway.stderr, /was removed, moved or replaced while the log was written/);
 });

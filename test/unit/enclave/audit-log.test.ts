@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -274,4 +274,27 @@ test('a key file that went away is not made anew for a log that it signed', asyn
   rmSync(path);
   await assert.rejects(openAuditLog(used), rejected('AUDIT_KEY'));
   assert.throws(() => statSync(path), /ENOENT/);
+});
+
+test('a file of the log that is removed, moved or replaced under the writer makes the log unavailable', async () => {
+  const attacks: readonly ((dir: string) => void)[] = [
+    (dir) => rmSync(dir, { recursive: true }),
+    (dir) => renameSync(dir, `${dir}-moved`),
+    (dir) => rmSync(segmentPath(dir, 1)),
+    (dir) => rmSync(`${segmentPath(dir, 1)}-wal`),
+    (dir) => rmSync(join(dir, '000000000001.anchor.jsonl')),
+    (dir) => rmSync(join(dir, 'writer.lock')),
+    (dir) => {
+      copyFileSync(segmentPath(dir, 1), join(dir, 'copy'));
+      renameSync(join(dir, 'copy'), segmentPath(dir, 1));
+    },
+  ];
+  for (const attack of attacks) {
+    const log = await openAuditLog(options());
+    await log.append(row(1));
+    attack(log.dir);
+    await assert.rejects(log.append(row(2)), rejected('AUDIT_UNAVAILABLE'), attack.toString());
+    assert.equal(log.available, false);
+    await log.close();
+  }
 });
