@@ -5,6 +5,7 @@
  */
 import { foldKey } from '../../shared/json/fold.ts';
 import { POLICY_LIST_MAX } from '../../shared/limits.ts';
+import { asRecord, listIn, memberOf } from '../document/raw.ts';
 import { compileGlob, hasWildcard } from './glob.ts';
 import { NEVER_DENIED } from './methods.ts';
 
@@ -41,32 +42,19 @@ export function deadRules(lists: RuleLists): DeadRule[] {
 
 /** What the lists of a document hold, as far as it can be read. */
 export function readLists(raw: unknown): RuleLists {
-  const entries = (key: string): (string | undefined)[] => listIn(raw, key).map((entry) => (typeof entry === 'string' ? entry : undefined));
+  const entries = (key: string): (string | undefined)[] => listIn(raw, key, POLICY_LIST_MAX).map((entry) => (typeof entry === 'string' ? entry : undefined));
   const methods = Object.entries(asRecord(memberOf(raw, 'methods')));
   return {
     defaultAllow: (memberOf(raw, 'default') ?? 'allow') === 'allow',
     denyTools: entries('deny_tools'),
     allowTools: entries('allow_tools'),
     requireApproval: entries('require_approval'),
-    redactPatterns: listIn(raw, 'redact_args').map((entry) => {
+    redactPatterns: listIn(raw, 'redact_args', POLICY_LIST_MAX).map((entry) => {
       const pattern = memberOf(entry, 'pattern');
       return typeof pattern === 'string' ? pattern : undefined;
     }),
     deniedMethods: methods.filter(([, action]) => action === 'deny').map(([method]) => method),
   };
-}
-
-function asRecord(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
-}
-
-function memberOf(value: unknown, key: string): unknown {
-  return asRecord(value)[key];
-}
-
-function listIn(value: unknown, key: string): readonly unknown[] {
-  const list = memberOf(value, key);
-  return Array.isArray(list) ? list.slice(0, POLICY_LIST_MAX) : [];
 }
 
 type Patterns = readonly (string | undefined)[];

@@ -3,18 +3,16 @@
  * Reads a policy document, version 1: YAML in its plainest form (no anchors, aliases or tags), every key known, every
  * pattern compiled, every rule able to take effect. All problems are reported at once, each with line, column and hint.
  */
-import { isAlias, isMap, isNode, isScalar, LineCounter, parseDocument, Scalar, visit } from 'yaml';
-import type { Document, Node, YAMLError } from 'yaml';
 import * as z from 'zod';
 import { PATTERN_LENGTH_MAX, POLICY_BYTES_MAX, POLICY_LIST_MAX, REPLACEMENT_LENGTH_MAX } from '../../shared/limits.ts';
+import { explain, report } from '../document/explain.ts';
+import { problemsError, quoted } from '../document/problem.ts';
+import type { DocumentKind } from '../document/wording.ts';
+import { readYaml } from '../document/yaml.ts';
 import { deadRules, readLists } from './deadrules.ts';
 import { compileGlob } from './glob.ts';
-import type { Problem } from './problem.ts';
-import { problemsError, quoted } from './problem.ts';
 import { compileRegex } from './regex.ts';
 import type { AuditSettings, PinningSettings } from './types.ts';
-import type { Explained } from './wording.ts';
-import { missing, pathLabel, SEE_STARTER, unknownKey, wrongType, wrongWord } from './wording.ts';
 
 /** A valid policy, with all defaults filled in. */
 export interface PolicyDocument {
@@ -33,165 +31,38 @@ export interface PolicyDocument {
  * @throws Usage (POLICY_INVALID) with all problems
  */
 export function parsePolicy(bytes: Uint8Array, file: string): PolicyDocument {
-  const source = decode(bytes, file);
-  const yaml = readYaml(source, file);
+  const yaml = readYaml(bytes, file, POLICY);
   const problems = [...yaml.problems];
-  const raw: unknown = yaml.document.toJS({ maxAliasCount: 0 });
-  const parsed = schema.safeParse(raw, { reportInput: true });
+  const parsed = schema.safeParse(yaml.value, { reportInput: true });
   if (!parsed.success) {
-    for (const issue of parsed.error.issues) problems.push(...explain(issue, yaml));
+    for (const issue of parsed.error.issues) problems.push(...explain(issue, yaml, POLICY));
   }
-  for (const dead of deadRules(readLists(raw))) problems.push({ ...yaml.keyAt(dead.path), problem: dead.problem, hint: dead.hint });
-  if (!parsed.success || problems.length > 0) throw problemsError(file, problems);
+  for (const dead of deadRules(readLists(yaml.value))) {
+    problems.push({ ...yaml.keyAt(dead.path), problem: dead.problem, hint: dead.hint });
+  }
+  if (!parsed.success || problems.length > 0) throw problemsError(file, problems, POLICY.code);
   return finish(parsed.data);
-}
-
-const START = { line: 1, column: 1 } as const;
-
-function decode(bytes: Uint8Array, file: string): string {
-  if (bytes.length > POLICY_BYTES_MAX) {
-    const problem = `the policy is larger than ${POLICY_BYTES_MAX} bytes`;
-    throw problemsError(file, [{ ...START, problem, hint: 'write fewer, more general patterns' }]);
-  }
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    throw problemsError(file, [{ ...START, problem: 'the policy is not UTF-8 text', hint: 'save the file as UTF-8' }]);
-  }
-}
-
-interface Position {
-  readonly line: number;
-  readonly column: number;
-}
-
-type Path = readonly PropertyKey[];
-
-interface Yaml {
-  readonly document: Document.Parsed;
-  readonly problems: readonly Problem[];
-  /** Place of a value; of what it would be in, where it is missing. */
-  valueAt(path: Path): Position;
-  /** Place of the key that holds a value; of the value itself in a list. */
-  keyAt(path: Path): Position;
-}
-
-/** Problems after which the rest of the document still reads as its author meant it. */
-const READABLE: ReadonlySet<string> = new Set(['DUPLICATE_KEY', 'BAD_ALIAS', 'MULTIPLE_ANCHORS', 'TAG_RESOLVE_FAILED']);
-
-function readYaml(source: string, file: string): Yaml {
-  const counter = new LineCounter();
-  const at = (offset: number | undefined): Position => {
-    const { line, col } = counter.linePos(offset ?? 0);
-    return { line: Math.max(line, 1), column: Math.max(col, 1) };
-  };
-  let document: Document.Parsed;
-  try {
-    document = parseDocument(source, { lineCounter: counter, prettyErrors: false, version: '1.2', schema: 'core' });
-  } catch {
-    throw problemsError(file, [{ ...START, ...TOO_DEEP }]);
-  }
-  const reports: readonly YAMLError[] = [...document.errors, ...document.warnings];
-  const problems = reports.map((report) => ({ ...at(report.pos[0]), ...explainYaml(report) }));
-  if (reports.some((report) => report.code === 'RESOURCE_EXHAUSTION')) throw problemsError(file, problems.slice(0, 1));
-  if (reports.some((report) => !READABLE.has(report.code))) throw problemsError(file, problems);
-  const indirect = refuseIndirection(document, at);
-  problems.push(...indirect.problems);
-  if (!indirect.readable) throw problemsError(file, problems);
-  return {
-    document,
-    problems,
-    valueAt: (path) => at(nearest(document, path)?.range?.[0]),
-    keyAt: (path) => at((keyNode(document, path) ?? nodeAt(document, path))?.range?.[0]),
-  };
-}
-
-const ALIAS_HINT = "quote a pattern that begins with a star: '*.delete'";
-
-const TOO_DEEP = { problem: 'the policy is nested too deeply', hint: 'a policy needs three levels' } as const;
-
-const YAML_PROBLEMS: ReadonlyMap<string, Explained> = new Map([
-  ['DUPLICATE_KEY', { problem: 'this key stands here twice', hint: 'keep one of them' }],
-  ['BAD_ALIAS', { problem: 'a star begins a value that is not quoted', hint: ALIAS_HINT }],
-  ['MULTIPLE_DOCS', { problem: 'the file holds more than one document', hint: "remove the line '---' and what follows" }],
-  ['TAB_AS_INDENT', { problem: 'a tab is used to indent', hint: 'indent with spaces' }],
-  ['TAG_RESOLVE_FAILED', { problem: 'tags are not accepted', hint: "remove the tag, or quote a value that begins with '!'" }],
-  ['RESOURCE_EXHAUSTION', TOO_DEEP],
-]);
-
-function explainYaml(report: YAMLError): Explained {
-  const problem = `not valid YAML: ${report.message.split('\n')[0]}`;
-  return YAML_PROBLEMS.get(report.code) ?? { problem, hint: 'check indentation and quotes here' };
-}
-
-/** What makes a document say something else than it shows: anchors, aliases, tags, keys that are no text. */
-function refuseIndirection(
-  document: Document.Parsed,
-  at: (offset: number | undefined) => Position,
-): { readonly problems: readonly Problem[]; readonly readable: boolean } {
-  const problems: Problem[] = [];
-  let readable = true;
-  const add = (node: Node, problem: string, hint: string): void => {
-    problems.push({ ...at(node.range?.[0]), problem, hint });
-  };
-  visit(document, {
-    Pair(_, { key }) {
-      if (!isNode(key) || isAlias(key) || (isScalar(key) && typeof key.value === 'string')) return;
-      add(key, 'this key is not text', isScalar(key) ? 'put it in quotes' : 'write a plain key');
-      readable = false;
-    },
-    Node(_, node) {
-      if (isAlias(node)) {
-        add(node, 'a star begins a value that is not quoted', ALIAS_HINT);
-        const stand = new Scalar(`*${node.source}`);
-        if (node.range) stand.range = node.range;
-        return stand;
-      }
-      if (node.anchor !== undefined) add(node, 'anchors are not accepted', "write the value out, or quote it if it begins with '&'");
-      return undefined;
-    },
-  });
-  return { problems, readable };
-}
-
-function nodeAt(document: Document.Parsed, path: Path): Node | undefined {
-  const node: unknown = path.length === 0 ? document.contents : document.getIn(path, true);
-  return isNode(node) ? node : undefined;
-}
-
-function nearest(document: Document.Parsed, path: Path): Node | undefined {
-  return nodeAt(document, path) ?? (path.length === 0 ? undefined : nearest(document, path.slice(0, -1)));
-}
-
-function keyNode(document: Document.Parsed, path: Path): Node | undefined {
-  const parent = nodeAt(document, path.slice(0, -1));
-  const key = path.at(-1);
-  if (!isMap(parent) || key === undefined) return undefined;
-  const pair = parent.items.find((item) => isScalar(item.key) && item.key.value === key);
-  return isScalar(pair?.key) ? pair.key : undefined;
 }
 
 type Check = z.RefinementCtx;
 
-function report(ctx: Check, problem: string, hint: string): void {
-  ctx.addIssue({ code: 'custom', message: problem, params: { hint } });
-}
-
 function checkGlob(pattern: string, ctx: Check): void {
   const compiled = compileGlob(pattern);
-  if (!compiled.ok) report(ctx, compiled.problem, compiled.hint);
+  if (!compiled.ok) report(ctx, compiled);
 }
 
 function checkPattern(source: string, ctx: Check): void {
   if (source.length > PATTERN_LENGTH_MAX) {
-    report(ctx, `the pattern is longer than ${PATTERN_LENGTH_MAX} characters`, 'write several shorter patterns');
+    report(ctx, { problem: `the pattern is longer than ${PATTERN_LENGTH_MAX} characters`, hint: 'write several shorter patterns' });
     return;
   }
   const compiled = compileRegex(source);
   if (!compiled.ok) {
-    report(ctx, `not an RE2 pattern: ${compiled.problem}`, 'RE2 has no look-around and no back-references; see github.com/google/re2/wiki/Syntax');
+    const hint = 'RE2 has no look-around and no back-references; see github.com/google/re2/wiki/Syntax';
+    report(ctx, { problem: `not an RE2 pattern: ${compiled.problem}`, hint });
   } else if (compiled.matchesEmpty) {
-    report(ctx, 'the pattern matches the empty string', "let it need at least one character, such as 'x+' for 'x*'");
+    const hint = "let it need at least one character, such as 'x+' for 'x*'";
+    report(ctx, { problem: 'the pattern matches the empty string', hint });
   }
 }
 
@@ -199,21 +70,18 @@ function checkPattern(source: string, ctx: Check): void {
 function checkClassifier(enabled: unknown, ctx: Check): void {
   if (enabled === false) return;
   if (enabled === true) {
-    report(ctx, 'this build has no classifier', "write 'enabled: false', or remove the section: nothing would be screened");
+    report(ctx, { problem: 'this build has no classifier', hint: "write 'enabled: false', or remove the section: nothing would be screened" });
     return;
   }
-  report(ctx, 'wants false', "write 'enabled: false', or remove the section");
+  report(ctx, { problem: 'wants false', hint: "write 'enabled: false', or remove the section" });
 }
 
 function checkKeyFile(audit: { readonly key: string; readonly key_file?: string | undefined }, ctx: Check): void {
-  const issue = (path: string, message: string, hint: string): void => {
-    ctx.addIssue({ code: 'custom', path: [path], message, params: { hint } });
-  };
   if (audit.key === 'file' && audit.key_file === undefined) {
-    issue('key', "'key: file' needs key_file", 'name the file of the seed: key_file: audit.seed');
+    report(ctx, { problem: "'key: file' needs key_file", hint: 'name the file of the seed: key_file: audit.seed' }, ['key']);
   }
   if (audit.key !== 'file' && audit.key_file !== undefined) {
-    issue('key_file', "key_file has no effect without 'key: file'", "write 'key: file' beside it, or remove it");
+    report(ctx, { problem: "key_file has no effect without 'key: file'", hint: "write 'key: file' beside it, or remove it" }, ['key_file']);
   }
 }
 
@@ -274,34 +142,19 @@ export const POLICY_KEYS: ReadonlyMap<string, readonly string[]> = new Map([
   ['audit', Object.keys(schema.shape.audit.unwrap().shape)],
 ]);
 
-/** A finding of the schema as problems with their places. */
-function explain(issue: z.core.$ZodIssue, yaml: Yaml): Problem[] {
-  const { path } = issue;
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({ ...yaml.keyAt([...path, key]), ...unknownKey(path, key, POLICY_KEYS) }));
-  }
-  if (issue.code === 'invalid_key') {
-    return issue.issues.flatMap((inner) => explain({ ...inner, path }, yaml)).map((problem) => ({ ...problem, ...yaml.keyAt(path) }));
-  }
-  return [{ ...yaml.valueAt(path), ...explainValue(issue, pathLabel(path)) }];
-}
-
-function explainValue(issue: z.core.$ZodIssue, label: string): Explained {
-  if (issue.code === 'custom') {
-    const hint: unknown = issue.params?.['hint'];
-    return { problem: `${label}: ${issue.message}`, hint: typeof hint === 'string' ? hint : SEE_STARTER };
-  }
-  if (issue.code === 'invalid_value' || issue.code === 'invalid_type') {
-    if (issue.input === undefined) return missing(label);
-    return issue.code === 'invalid_value' ? wrongWord(label, issue.values) : wrongType(label, issue.expected, issue.input);
-  }
-  if (issue.code === 'too_big') return { problem: `${label} is above the limit of ${issue.maximum}`, hint: 'make it smaller' };
-  if (issue.code === 'too_small') {
-    const problem = issue.origin === 'string' ? `${label} is empty` : `${label} is below ${issue.minimum}`;
-    return { problem, hint: 'write a value, or remove the key' };
-  }
-  return { problem: `${label} is not valid`, hint: SEE_STARTER };
-}
+const POLICY: DocumentKind = {
+  noun: 'the policy',
+  code: 'POLICY_INVALID',
+  bytesMax: POLICY_BYTES_MAX,
+  keys: POLICY_KEYS,
+  hints: {
+    tooLarge: 'write fewer, more general patterns',
+    tooDeep: 'a policy needs three levels',
+    star: "quote a pattern that begins with a star: '*.delete'",
+    manual: 'see the comments of the starter policy: mcp-bastion init',
+    missing: new Map([['version', "begin the policy with 'version: 1'"]]),
+  },
+};
 
 /** The earlier release kept the log in one file. */
 const LEGACY_PATH = /^(.*[^/\\])\.sqlite$/;

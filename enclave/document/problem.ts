@@ -1,15 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What is wrong with a document and where: collected first, then reported in one go in the order of the text. */
+import type { UsageCode } from '../../shared/errors.ts';
 import { Usage } from '../../shared/errors.ts';
 
-export interface Problem {
+/** What is wrong, and what the person can do about it. Neither repeats a value: it could be a secret. */
+export interface Explained {
+  readonly problem: string;
+  readonly hint: string;
+  /** Where this outweighs everything else that is wrong with the document. */
+  readonly code?: 'SECRET_IN_CONFIG';
+}
+
+/** A value that was read from text, or what is wrong with the text. */
+export type Checked<T> = { readonly ok: true; readonly value: T } | ({ readonly ok: false } & Explained);
+
+export interface Position {
   /** From 1. */
   readonly line: number;
   /** From 1, in UTF-16 units. */
   readonly column: number;
-  readonly problem: string;
-  readonly hint: string;
 }
+
+export interface Problem extends Position, Explained {}
 
 /** More are only counted: nobody reads them before the first are mended. */
 const PROBLEMS_SHOWN_MAX = 20;
@@ -20,7 +32,7 @@ const QUOTE_LENGTH_MAX = 64;
  * One error for all problems: `FILE:LINE:COL: problem`, each followed by a line `hint: ...`. The hint of the last one is
  * the error's own.
  */
-export function problemsError(file: string, problems: readonly Problem[]): Usage {
+export function problemsError(file: string, problems: readonly Problem[], code: UsageCode): Usage {
   const distinct = new Map(problems.map((problem) => [`${problem.line}:${problem.column}:${problem.problem}`, problem]));
   const ordered = [...distinct.values()].sort((left, right) => left.line - right.line || left.column - right.column);
   const shown = ordered.slice(0, PROBLEMS_SHOWN_MAX);
@@ -29,7 +41,7 @@ export function problemsError(file: string, problems: readonly Problem[]): Usage
   const left = ordered.length - shown.length;
   if (left > 0) lines.push(`${label}: ${left} more`, 'hint: mend these first');
   const hint = (lines.pop() ?? '').replace(/^hint: /, '');
-  return new Usage('POLICY_INVALID', lines.join('\n'), hint);
+  return new Usage(problems.find((problem) => problem.code !== undefined)?.code ?? code, lines.join('\n'), hint);
 }
 
 /** A word of the document as a message may repeat it: quoted, short, nothing that moves a cursor. */
