@@ -37,12 +37,14 @@ export type DeniedCode =
   | 'TOOL_NOT_LISTED'
   | 'TOOL_PIN_DRIFT'
   | 'TOOL_PIN_NEW'
+  | 'TOOL_HEADER_INVALID'
   | 'APPROVAL_REQUIRED'
   | 'METHOD_DENIED'
   | 'METHOD_UNKNOWN'
   | 'METHOD_WRONG_KIND'
   | 'METHOD_WRONG_DIRECTION'
   | 'ERA_MIXED'
+  | 'ERA_DOWNGRADE'
   | 'REVISION_UNKNOWN'
   | 'ID_IN_FLIGHT'
   | 'ID_UNKNOWN'
@@ -53,7 +55,24 @@ export type DeniedCode =
   | 'CANCELLED'
   | 'CHANGE_MERGED'
   | 'IN_FLIGHT_LIMIT'
-  | 'REDACTION_TIMEOUT';
+  | 'HEADER_MISMATCH'
+  | 'META_INVALID'
+  | 'STATE_INVALID'
+  | 'NOTIFICATION_UNASKED'
+  | 'MEDIA_TYPE'
+  | 'ACCEPT_INVALID'
+  | 'METHOD_NOT_ALLOWED'
+  | 'PATH_UNKNOWN'
+  | 'SESSION_REQUIRED'
+  | 'SESSION_UNKNOWN'
+  | 'EVENT_UNKNOWN'
+  | 'CAPACITY'
+  | 'REDACTION_TIMEOUT'
+  | 'HOST_REFUSED'
+  | 'ORIGIN_REFUSED'
+  | 'AUTH_REQUIRED'
+  | 'AUTH_INVALID'
+  | 'AUTH_SCOPE';
 
 /** The environment cannot do what is asked now. */
 export type UnavailableCode =
@@ -66,11 +85,19 @@ export type UnavailableCode =
   | 'PIN_STORE'
   | 'UPSTREAM_GONE'
   | 'UPSTREAM_SPAWN'
+  | 'UPSTREAM_ADDRESS'
+  | 'UPSTREAM_UNREACHABLE'
+  | 'UPSTREAM_PROTOCOL'
+  | 'UPSTREAM_STATUS'
+  | 'UPSTREAM_AUTH'
+  | 'SESSION_LOST'
+  | 'LISTEN_FAILED'
+  | 'AUTH_UNAVAILABLE'
   | 'FILE_UNREADABLE'
   | 'FILE_EXISTS';
 
 /** A document (policy, configuration) or a command line that is wrong. */
-export type UsageCode = 'POLICY_INVALID' | 'USAGE';
+export type UsageCode = 'POLICY_INVALID' | 'CONFIG_INVALID' | 'SECRET_IN_CONFIG' | 'USAGE';
 
 export type ErrorCode = MalformedCode | DeniedCode | UnavailableCode | UsageCode;
 

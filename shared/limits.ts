@@ -108,3 +108,154 @@ export const LOCKFILE_BYTES_MAX: number = 16 * 1024 * 1024;
 export const PINS_PER_SERVER_MAX = 10_000;
 /** Milliseconds to wait for a lock that another process holds. */
 export const LOCK_WAIT_MS_MAX = 5000;
+
+/** Attempts at one request for which a server may ask for input (2026-07-28): forms have a handful of steps. */
+export const INPUT_ROUNDS_MAX = 16;
+
+/** Bytes of an SSE event id: it comes back in a request header. */
+export const SSE_ID_BYTES_MAX = 1024;
+/** Bytes of an SSE event name: those in use have up to 8. */
+export const SSE_NAME_BYTES_MAX = 64;
+/** Milliseconds that an SSE stream may ask its reader to wait before it comes back. */
+export const SSE_RETRY_MS_MAX = 3_600_000;
+/** UTF-16 units of a header value that is decoded: HTTP servers take some 16 KiB of headers in all. */
+export const HEADER_VALUE_LENGTH_MAX: number = 64 * 1024;
+/** Arguments that one tool may have copied into headers: each costs a header in every call. */
+export const PARAM_HEADERS_MAX = 64;
+/** Characters of the name of such a header, without its prefix. */
+export const PARAM_HEADER_NAME_LENGTH_MAX = 128;
+
+/** Bytes of a configuration: 64 servers with all that belongs to them take about 100 KiB. */
+export const CONFIG_BYTES_MAX: number = 1024 * 1024;
+/** Servers of one configuration: each of them is a process or a connection of its own. */
+export const SERVERS_MAX = 64;
+/** Entries of one list or section of a configuration. */
+export const CONFIG_LIST_MAX = 256;
+/** UTF-16 units of one text of a configuration: paths and addresses stay below it. */
+export const CONFIG_TEXT_LENGTH_MAX = 4096;
+/** Bytes of a secret that a configuration refers to: a key with its chain of certificates takes about 10 KiB. */
+export const SECRET_BYTES_MAX: number = 64 * 1024;
+/** What `limits.sessions` may be at most: a session keeps about 100 KiB. */
+export const SESSIONS_MAX = 16_384;
+/** What `limits.streams` may be at most: long-lived answers that are open at once. */
+export const STREAMS_MAX = 65_536;
+/** What `limits.connections` may be at most: each takes a file descriptor. */
+export const CONNECTIONS_MAX = 65_536;
+/** Milliseconds that `limits.idle_ms` may be at most, a week: a session that nobody uses must end. */
+export const IDLE_MS_MAX = 604_800_000;
+
+/** UTF-16 units of a server's URL: what servers and proxies commonly take. */
+export const UPSTREAM_URL_LENGTH_MAX = 4096;
+/** Milliseconds to look up a server's name, connect, and agree on TLS. */
+export const UPSTREAM_CONNECT_MS_MAX = 10_000;
+/** Milliseconds until the headers of an answer to GET or DELETE; POST has no limit here: a tool call takes its time. */
+export const UPSTREAM_HEADERS_MS_MAX = 600_000;
+/** Bytes of the header names and values of one answer. */
+export const UPSTREAM_HEADER_BYTES_MAX: number = 64 * 1024;
+/** Milliseconds that an unused connection to a server is kept: less than servers commonly keep it. */
+export const UPSTREAM_IDLE_MS_MAX = 4000;
+/** Milliseconds that an unused connection is kept where the server says that it keeps it longer. */
+export const UPSTREAM_IDLE_HINT_MS_MAX = 60_000;
+/** Bytes of one encoded answer after decoding. It is a stream and may be a long one: its messages have their own bound. */
+export const UPSTREAM_DECODED_BYTES_MAX: number = 1024 * 1024 * 1024;
+/** Bytes that encoded bytes may decode to, each: JSON rarely exceeds 30, a bomb has 1000. */
+export const UPSTREAM_DECODED_RATIO_MAX = 100;
+/** Decoded bytes for which the ratio does not count: short repetitive answers exceed it. */
+export const UPSTREAM_DECODED_FREE_BYTES: number = 1024 * 1024;
+
+/** UTF-16 units of a bearer token: access tokens with many groups take some 4 KiB. */
+export const BEARER_LENGTH_MAX = 8192;
+/** Seconds by which the clocks of an issuer and the gateway may differ. */
+export const TOKEN_CLOCK_SECONDS_MAX = 60;
+/** Keys of one issuer's set: real ones have fewer than ten. */
+export const JWKS_KEYS_MAX = 64;
+/** UTF-16 units of one member of a key: RSA with 8192 bits takes 1366. */
+export const JWK_MEMBER_LENGTH_MAX = 2048;
+/** Milliseconds that fetching an issuer's keys may take, with its metadata. */
+export const JWKS_FETCH_MS_MAX = 10_000;
+/** Milliseconds after which an issuer's keys are fetched again. */
+export const JWKS_FRESH_MS_MAX = 600_000;
+/** Milliseconds for which keys serve that cannot be fetched again: so long may a revoked key live. */
+export const JWKS_STALE_MS_MAX = 3_600_000;
+/** Milliseconds between two fetches of an issuer's keys: tokens with made-up key ids must not cause more. */
+export const JWKS_REFRESH_MS_MIN = 30_000;
+/** The same while there are no keys at all, so that one lost packet does not cost half a minute. */
+export const JWKS_RETRY_MS_MIN = 2000;
+
+/** Events of one response that are kept for a client whose connection broke. */
+export const CHANNEL_EVENTS_MAX = 256;
+/** UTF-16 units of those events; the newest is kept whatever its size. */
+export const CHANNEL_BYTES_MAX: number = 4 * 1024 * 1024;
+/** Responses of one session that are kept to be taken up again. */
+export const CHANNELS_KEPT_MAX = 64;
+/** Milliseconds between signs of life on a quiet response: proxies close after 30 to 60 seconds. */
+export const KEEP_ALIVE_MS = 15_000;
+/** Milliseconds for which a client may take nothing of what it asked for. */
+export const CLIENT_STALL_MS_MAX = 60_000;
+/** Milliseconds after which a stream is taken up again where the server names no other time. */
+export const RETRY_MS_DEFAULT = 1000;
+/** Milliseconds between two attempts at most, whatever the server says. */
+export const RETRY_MS_MAX = 60_000;
+/** Attempts to take up a stream that ends each time without anything new. */
+export const RESUME_ATTEMPTS_MAX = 8;
+/** Milliseconds that a request's headers, and then its body, may take to arrive. */
+export const REQUEST_HEADERS_MS_MAX = 15_000;
+export const REQUEST_BODY_MS_MAX = 60_000;
+/** Bytes of the headers of one request: a token of 8 KiB, and mirrored arguments. */
+export const REQUEST_HEADER_BYTES_MAX: number = 64 * 1024;
+/** Bytes of request bodies that may be under way at once. */
+export const BODIES_BYTES_MAX: number = 256 * 1024 * 1024;
+/** Clients of 2026-07-28, by principal and capabilities, whose judged listing is kept. */
+export const MODERN_PEERS_MAX = 256;
+/** Refusals at the door that get a row in one second; more are counted on standard error only. */
+export const DOOR_ROWS_PER_SECOND_MAX = 100;
+
+/** Bytes of a small JSON document that the gateway fetches, such as the keys of an issuer. */
+export const JSON_DOCUMENT_BYTES_MAX: number = 256 * 1024;
+
+/** Milliseconds until a server of the transport of 2024-11-05 has to have named where it takes messages. */
+export const SSE_ENDPOINT_MS_MAX = 15_000;
+/** Milliseconds that a message waits for the server to take the one before it, so that order is kept where it can be. */
+export const POST_ORDER_MS_MAX = 2000;
+
+/** Characters of a name that clients of the aggregated endpoint see: model APIs take no longer ones. */
+export const CLIENT_NAME_LENGTH_MAX = 64;
+/** Milliseconds that one of several servers may take for its handshake before the others go on without it. */
+export const AGGREGATE_WAIT_MS_MAX = 10_000;
+/** Milliseconds before one of several servers that ended is started again. */
+export const AGGREGATE_RESTART_MS = 1000;
+/** Milliseconds for which one of several servers that failed is not waited for again. */
+export const AGGREGATE_REST_MS = 60_000;
+/** Names, URIs or tasks of one server that are remembered to know whose they are: what it may list at once. */
+export const ROUTES_PER_SERVER_MAX = 10_000;
+/** UTF-16 units of a URI or template that is remembered; what is longer is found in other ways or not at all. */
+export const ROUTE_LENGTH_MAX = 4096;
+/** Resource templates of one server that a URI is compared with. */
+export const TEMPLATES_PER_SERVER_MAX = 256;
+/** Pieces, literal or variable, of one resource template: each costs one pass over a URI. */
+export const TEMPLATE_PIECES_MAX = 64;
+/** UTF-16 units of a server's cursor that becomes part of one for all servers: those in use have some hundred. */
+export const SERVER_CURSOR_LENGTH_MAX = 4096;
+/** UTF-16 units of a cursor for all servers: it comes back in a request. */
+export const AGGREGATE_CURSOR_LENGTH_MAX: number = 512 * 1024;
+/** Folded names that are compared between servers; those that come later are not. */
+export const LOOKALIKE_NAMES_MAX = 200_000;
+/** Warnings about several servers together that are said once each in the life of a process. */
+export const AGGREGATE_NOTICES_MAX = 1000;
+/** Milliseconds that the requests of a session that ends may take to be answered: a server's process ends in four seconds. */
+export const SESSION_END_MS_MAX = 6000;
+
+/** Milliseconds that a refused request may still send of its body: its client reads the answer meanwhile. */
+export const UNWANTED_BODY_MS_MAX = 2000;
+/** Milliseconds without use after which a session makes room for a new one: clients often leave without a word. */
+export const SESSION_ROOM_MS_MIN = 60_000;
+/** Milliseconds for which the body of a refused request is still read. */
+export const UNREAD_BODY_MS_MAX = 2000;
+/** UTF-16 units of finished responses of one session that its client could still ask for, the newest aside. */
+export const FINISHED_LENGTH_MAX: number = 256 * 1024;
+/** Milliseconds for which a response stays known that was written to the end: the client may have been gone already. */
+export const FINISHED_MS_MAX = 30_000;
+/** Milliseconds that a server's response stays open whose request is answered or cancelled. */
+export const LINGER_MS_MAX = 10_000;
+/** Milliseconds between two attempts at least: a server that says 0 would be asked without pause. */
+export const RETRY_MS_MIN = 100;
