@@ -6,16 +6,22 @@
  */
 import type { Direction } from '../shared/audit/row.ts';
 import type { FrameEvent } from '../shared/frame/ndjson.ts';
-import type { Malformed } from '../shared/jsonrpc/message.ts';
+import type { RequestId } from '../shared/jsonrpc/id.ts';
+import type { Malformed, Message } from '../shared/jsonrpc/message.ts';
 import { decodeMessage, guessId } from '../shared/jsonrpc/message.ts';
+import type { Revision } from '../shared/mcp/revisions.ts';
 import { ClientSide } from './exchange/client-side.ts';
 import { Conversation } from './exchange/conversation.ts';
 import { Ledger } from './exchange/ledger.ts';
-import type { ExchangeParts } from './exchange/parts.ts';
+import type { Carrier, ExchangeParts } from './exchange/parts.ts';
 import { ServerSide } from './exchange/server-side.ts';
 import type { Arrival } from './exchange/side.ts';
+import type { Refuse } from './exchange/verdict.ts';
 import { Catalog } from './pins/catalog.ts';
 import { Review } from './pins/review.ts';
+
+/** Which response of the server's a frame came in. */
+export type StreamOrigin = Pick<Arrival, 'related' | 'status'>;
 
 function unreadable(event: Exclude<FrameEvent, { kind: 'frame' }>): Malformed {
   const oversize = event.kind === 'oversize';
@@ -35,7 +41,7 @@ export class Exchange {
 
   constructor(parts: ExchangeParts) {
     this.#parts = parts;
-    this.#conversation = new Conversation(parts.session);
+    this.#conversation = new Conversation(parts.session, parts.era);
     const ledger = new Ledger(parts);
     const review = new Review(parts, ledger);
     const catalog: Catalog = new Catalog({
@@ -56,8 +62,38 @@ export class Exchange {
   }
 
   /** Takes one frame from the server; resolves when it has been dealt with. */
-  fromServer(event: FrameEvent): Promise<void> {
-    return this.#take(event, 's2c', this.#server);
+  fromServer(event: FrameEvent, from: StreamOrigin = {}): Promise<void> {
+    return this.#take(event, 's2c', this.#server, from);
+  }
+
+  /** Takes one decoded message of the client's: for transports that have to read it to know where it goes. */
+  clientElement(element: Message | Malformed, arrival: Arrival): Promise<void> {
+    return this.#client.element(element, arrival);
+  }
+
+  /** The client closed what its requests came in with, which cancels them. */
+  clientLeft(via: Carrier): Promise<void> {
+    return this.#client.clientLeft(via);
+  }
+
+  /** The transport cannot get an answer to one request of the client's. */
+  upstreamFailed(id: RequestId, refusal: Refuse): Promise<void> {
+    return this.#client.upstreamFailed(id, refusal);
+  }
+
+  /** True while a request of the client's, or of the gateway's own, waits for its answer. */
+  waitsFor(id: RequestId): boolean {
+    return this.#conversation.fromClient.get(id) !== undefined;
+  }
+
+  /** The revision that the server answered to `initialize`. */
+  get revision(): Revision | null {
+    return this.#conversation.revision;
+  }
+
+  /** Repeats the handshake with a server that lost its session; false if it does not answer as it did before. */
+  renew(): Promise<boolean> {
+    return this.#client.renew();
   }
 
   /** The server's output ended: no answer comes any more. */
@@ -75,13 +111,13 @@ export class Exchange {
     return this.#conversation.fromClient.size;
   }
 
-  async #take(event: FrameEvent, dir: Direction, side: ClientSide | ServerSide): Promise<void> {
+  async #take(event: FrameEvent, dir: Direction, side: ClientSide | ServerSide, from: StreamOrigin = {}): Promise<void> {
     const at = this.#parts.clock.mono();
     if (event.kind !== 'frame') {
-      await side.malformed(unreadable(event), { bytes: event.bytes, at });
+      await side.malformed(unreadable(event), { ...from, bytes: event.bytes, at });
       return;
     }
-    const arrival: Arrival = { bytes: event.bytes.length, at };
+    const arrival: Arrival = { ...from, bytes: event.bytes.length, at };
     const decoded = decodeMessage(event.bytes, dir);
     switch (decoded.kind) {
       case 'malformed':

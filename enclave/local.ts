@@ -1,88 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Composition root of `mcp-bastion up` for a stdio server: the client's stdio in front, the server as a child behind,
- * the log in place. Runs until one side ends and returns the exit code.
+ * Composition root of `mcp-bastion up` with the client's stdio in front: one server behind, as a child or over HTTP, the
+ * log in place. Runs until one side ends and returns the exit code.
  */
-import { randomBytes } from 'node:crypto';
-import { dirname, join, resolve } from 'node:path';
 import type { Writable } from 'node:stream';
-import type { BootRow } from '../shared/audit/row.ts';
-import { Unavailable } from '../shared/errors.ts';
 import { DRAIN_MS_MAX, SHUTDOWN_GRACE_MS } from '../shared/limits.ts';
-import { VERSION } from '../shared/version.ts';
-import type { AuditLog } from './audit/log.ts';
-import { openAuditLog } from './audit/log.ts';
+import type { BastionConfig, ServerConfig } from './config/types.ts';
 import { Exchange } from './exchange.ts';
-import type { Clock } from './exchange/parts.ts';
 import type { Child } from './host/child.ts';
 import { startChild } from './host/child.ts';
+import { childEnvironment } from './host/environment.ts';
+import { watchGroup } from './host/groups.ts';
+import type { LocalHouse } from './host/house.ts';
+import { clock, openHouse } from './host/house.ts';
 import type { Pump } from './host/pump.ts';
 import { clientOutput, pumpFrames, streamOutlet } from './host/pump.ts';
+import type { Servers } from './host/servers.ts';
+import { openServers, secrets } from './host/servers.ts';
 import { relayStderr } from './host/stderr.ts';
 import type { Log } from './log.ts';
-import type { PinBook } from './pins/book.ts';
-import { emptyPinBook } from './pins/book.ts';
-import { openPinBook } from './pins/lockfile.ts';
+import type { PeerOptions, ServerPeer } from './peer.ts';
+import { openPeer } from './peer.ts';
 import type { Policy } from './policy/types.ts';
 
 export interface LocalOptions {
+  readonly config: BastionConfig;
   readonly policy: Policy;
-  readonly policyPath: string;
   readonly stateDir: string;
-  readonly server: string;
-  readonly argv: readonly string[];
-  readonly childEnv: Readonly<Record<string, string>>;
   readonly log: Log;
-}
-
-const clock: Clock = {
-  now: () => Date.now(),
-  mono: () => Number(process.hrtime.bigint() / 1000n),
-};
-
-function randomHex(bytes: number): string {
-  return randomBytes(bytes).toString('hex');
-}
-
-function openPins(options: LocalOptions): PinBook {
-  const { pinning } = options.policy;
-  if (!pinning.enabled) return emptyPinBook();
-  const folder = dirname(resolve(options.policyPath));
-  const path = pinning.path === null ? join(folder, 'bastion.lock.yaml') : resolve(folder, pinning.path);
-  return openPinBook({ path, server: options.server });
-}
-
-function bootFields(options: LocalOptions, session: string): Omit<BootRow, 'key' | 'key_custody' | 'prev_origin' | 'prev_size' | 'prev_root'> {
-  const { audit, digest } = options.policy;
-  return {
-    kind: 'boot',
-    version: VERSION,
-    node: process.versions.node,
-    server: options.server,
-    session,
-    policy: digest,
-    mode: 'enforce',
-    order: audit.order,
-    signature: audit.signature,
-    payload: audit.payload,
-  };
-}
-
-function openLog(options: LocalOptions, session: string): Promise<AuditLog> {
-  const { audit, scrubPatterns } = options.policy;
-  const folder = dirname(resolve(options.policyPath));
-  return openAuditLog({
-    dir: audit.path === null ? null : resolve(folder, audit.path),
-    stateDir: options.stateDir,
-    server: options.server,
-    key: audit.key === 'file' && audit.keyFile !== null ? { kind: 'file', path: resolve(folder, audit.keyFile) } : { kind: 'ephemeral' },
-    boot: bootFields(options, session),
-    payload: audit.payload,
-    signature: audit.signature,
-    scrubPatterns,
-    wall: clock.now(),
-    mono: clock.mono(),
-  });
 }
 
 /** Why the session ends. */
@@ -113,10 +58,10 @@ function onOrphaned(client: Pump, end: () => void): void {
   });
 }
 
-async function drained(exchange: Exchange, child: Child): Promise<void> {
+async function drained(exchange: Exchange, exited: Promise<unknown>): Promise<void> {
   const until = clock.now() + DRAIN_MS_MAX;
   let gone = false;
-  void child.exited.then(() => (gone = true));
+  void exited.then(() => (gone = true));
   while (!gone && exchange.waiting > 0 && clock.now() < until) {
     await new Promise((resolve) => {
       setTimeout(resolve, 20);
@@ -151,120 +96,140 @@ async function letGo(child: Child, output: Writable, done: Promise<unknown>, pat
   if (output !== process.stdout) output.destroy();
 }
 
-class Session {
-  readonly #options: LocalOptions;
-  readonly #session: string = randomHex(8);
+/** What ends a session, once. */
+function awaitEnding(): { readonly ended: Promise<Ending>; readonly end: (ending: Ending) => void } {
+  let end: (ending: Ending) => void = () => undefined;
+  const ended = new Promise<Ending>((resolve) => {
+    end = resolve;
+  });
+  return { ended, end: (ending) => end(ending) };
+}
 
-  constructor(options: LocalOptions) {
-    this.#options = options;
+function sayFault(log: Log, error: unknown): void {
+  const name = error instanceof Error ? `${error.name}: ${error.message}` : 'unknown';
+  const where = error instanceof Error ? (error.stack?.split('\n')[1]?.trim() ?? '') : '';
+  log.error(null, `internal fault, the session ends (${name} ${where})`, 'please report it');
+}
+
+type StdioServer = Extract<ServerConfig, { kind: 'stdio' }>;
+type HttpServer = Extract<ServerConfig, { kind: 'http' }>;
+
+/** A child behind: its end is the session's, and its exit code the gateway's. */
+async function relayChild(house: LocalHouse, server: StdioServer, outside: Promise<Ending>): Promise<number> {
+  let child: Child;
+  try {
+    child = await startChild(server.argv, { ...childEnvironment(process.env, []), ...(await secrets(server.env)) }, server.cwd);
+  } catch (error) {
+    await house.close('the server could not be started');
+    throw error;
   }
-
-  async run(): Promise<number> {
-    const { log } = this.#options;
-    const outside = endingFromOutside();
-    const audit = await openLog(this.#options, this.#session);
-    log.info(`${this.#options.server}: log ${audit.dir}`);
-    let child: Child;
-    try {
-      child = await startChild(this.#options.argv, this.#options.childEnv);
-    } catch (error) {
-      await this.#close(audit, 'the server could not be started');
-      throw error;
-    }
-    process.send?.({ group: child.group });
-    try {
-      return await this.#relay(audit, child, outside);
-    } finally {
-      process.send?.({ group: 0 });
-    }
+  watchGroup(child);
+  const { log, policy } = house;
+  const output = clientOutput();
+  const exchange = new Exchange({
+    server: server.name,
+    soleServer: true,
+    principal: 'local',
+    session: house.boot,
+    policy,
+    recorder: house.recorder,
+    pins: house.pinsOf(server.name),
+    log,
+    clock,
+    toClient: streamOutlet(output),
+    toServer: streamOutlet(child.stdin),
+    randomHex: house.randomHex,
+    eras: house.eras,
+    minRevision: house.minRevision,
+  });
+  const errors = relayStderr(child.stderr, {
+    scrub: (text) => policy.scrubText(text),
+    write: (line) => log.upstream(server.name, line),
+    now: clock.now,
+  });
+  const { ended, end } = awaitEnding();
+  const fault = (error: unknown): void => end({ kind: 'fault', error });
+  const client = pumpFrames(process.stdin, { take: (event) => exchange.fromClient(event), fault, ended: () => end({ kind: 'client' }) });
+  const upstream = pumpFrames(child.stdout, { take: (event) => exchange.fromServer(event), fault, ended: () => exchange.serverSilent() });
+  output.on('close', () => end({ kind: 'client' }));
+  onOrphaned(client, () => end({ kind: 'signal' }));
+  void outside.then(end);
+  void child.exited.then(() => end({ kind: 'server' }));
+  const ending = await ended;
+  if (ending.kind === 'client' && !output.destroyed) {
+    await Promise.race([client.done, outside, child.exited, pause(DRAIN_MS_MAX)]);
+    child.stdin.end();
+    await Promise.race([drained(exchange, child.exited), outside]);
   }
+  const exit = await child.stop();
+  // Nothing more is taken from the client; what was taken is still answered, before its side is closed.
+  process.stdin.destroy();
+  const answered = Promise.all([upstream.done, errors]).then(() => Promise.all([exchange.serverGone(), client.done]));
+  const rest = answered.then(() => flushed(output));
+  const patience = ending.kind === 'signal' ? pause(SHUTDOWN_GRACE_MS) : Promise.race([outside, pause(DRAIN_MS_MAX)]);
+  await letGo(child, output, ending.kind === 'fault' ? Promise.resolve() : rest, patience);
+  await Promise.race([answered, pause(SHUTDOWN_GRACE_MS)]);
+  if (ending.kind === 'fault') sayFault(log, ending.error);
+  await house.close(ending.kind);
+  if (ending.kind === 'fault') return 3;
+  return exit.unasked ? exit.code : 0;
+}
 
-  async #relay(audit: AuditLog, child: Child, outside: Promise<Ending>): Promise<number> {
-    const { log, policy, server } = this.#options;
-    const output = clientOutput();
-    const exchange = this.#exchange(audit, child, output);
-    const errors = relayStderr(child.stderr, {
-      scrub: (text) => policy.scrubText(text),
-      write: (line) => log.upstream(server, line),
-      now: clock.now,
-    });
-    let end: (ending: Ending) => void = () => undefined;
-    const ended = new Promise<Ending>((resolve) => {
-      end = resolve;
-    });
-    const fault = (error: unknown): void => end({ kind: 'fault', error });
-    const client = pumpFrames(process.stdin, {
-      take: (event) => exchange.fromClient(event),
-      fault,
-      ended: () => end({ kind: 'client' }),
-    });
-    const upstream = pumpFrames(child.stdout, {
-      take: (event) => exchange.fromServer(event),
-      fault,
-      ended: () => exchange.serverSilent(),
-    });
-    output.on('close', () => end({ kind: 'client' }));
-    onOrphaned(client, () => end({ kind: 'signal' }));
-    void outside.then(end);
-    void child.exited.then(() => end({ kind: 'server' }));
-    const ending = await ended;
-    if (ending.kind === 'client' && !output.destroyed) {
-      await Promise.race([client.done, outside, child.exited, pause(DRAIN_MS_MAX)]);
-      child.stdin.end();
-      await Promise.race([drained(exchange, child), outside]);
-    }
-    const exit = await child.stop();
-    // Nothing more is taken from the client; what was taken is still answered, before its side is closed.
-    process.stdin.destroy();
-    const answered = Promise.all([upstream.done, errors]).then(() => Promise.all([exchange.serverGone(), client.done]));
-    const rest = answered.then(() => flushed(output));
-    const patience = ending.kind === 'signal' ? pause(SHUTDOWN_GRACE_MS) : Promise.race([outside, pause(DRAIN_MS_MAX)]);
-    await letGo(child, output, ending.kind === 'fault' ? Promise.resolve() : rest, patience);
-    await Promise.race([answered, pause(SHUTDOWN_GRACE_MS)]);
-    if (ending.kind === 'fault') this.#sayFault(ending.error);
-    await this.#close(audit, ending.kind);
-    if (ending.kind === 'fault') return 3;
-    return exit.unasked ? exit.code : 0;
-  }
-
-  #exchange(audit: AuditLog, child: Child, output: ReturnType<typeof clientOutput>): Exchange {
-    const { policy, server, log } = this.#options;
-    return new Exchange({
-      server,
-      soleServer: true,
-      principal: 'local',
-      session: this.#session,
-      policy,
-      recorder: audit,
-      pins: openPins(this.#options),
-      log,
-      clock,
-      toClient: streamOutlet(output),
-      toServer: streamOutlet(child.stdin),
-      randomHex,
-    });
-  }
-
-  #sayFault(error: unknown): void {
-    const name = error instanceof Error ? `${error.name}: ${error.message}` : 'unknown';
-    const where = error instanceof Error ? (error.stack?.split('\n')[1]?.trim() ?? '') : '';
-    this.#options.log.error(null, `internal fault, the session ends (${name} ${where})`, 'please report it');
-  }
-
-  async #close(audit: AuditLog, reason: string): Promise<void> {
-    const fields = { kind: 'close', session: this.#session, reason } as const;
-    try {
-      await audit.append({ fields, payload: null, wall: clock.now(), mono: clock.mono() });
-    } catch (error) {
-      if (!(error instanceof Unavailable)) throw error;
-      this.#options.log.error(error.code, error.message, error.hint);
-    }
-    await audit.close();
-    await this.#options.policy.close();
+/** Connects to a server over HTTP. Where that fails, the log is closed in order. */
+async function reachServer(house: LocalHouse, config: HttpServer, options: PeerOptions): Promise<{ servers: Servers; peer: ServerPeer }> {
+  let servers: Servers | undefined;
+  try {
+    servers = await openServers(house, [config]);
+    const [server] = servers.all;
+    if (server === undefined) throw new TypeError('there is no server');
+    return { servers, peer: await openPeer(house, server, options) };
+  } catch (error) {
+    await servers?.close();
+    await house.close('the server could not be reached');
+    throw error;
   }
 }
 
-/** Runs one stdio server behind the gateway. */
-export function runLocal(options: LocalOptions): Promise<number> {
-  return new Session(options).run();
+/** A server over HTTP behind: only the client ends the session. */
+async function relayHttp(house: LocalHouse, config: HttpServer, outside: Promise<Ending>): Promise<number> {
+  const output = clientOutput();
+  const { ended, end } = awaitEnding();
+  const { servers, peer } = await reachServer(house, config, {
+    principal: 'local',
+    era: null,
+    face: 'stdio',
+    toClient: streamOutlet(output),
+    gone: () => house.log.warn('SESSION_LOST', `the session at ${config.name} is gone`, 'start the connection again'),
+  });
+  const { exchange } = peer;
+  const client = pumpFrames(process.stdin, {
+    take: (event) => exchange.fromClient(event),
+    fault: (error) => end({ kind: 'fault', error }),
+    ended: () => end({ kind: 'client' }),
+  });
+  output.on('close', () => end({ kind: 'client' }));
+  onOrphaned(client, () => end({ kind: 'signal' }));
+  void outside.then(end);
+  const ending = await ended;
+  if (ending.kind === 'client' && !output.destroyed) {
+    await Promise.race([client.done, outside, pause(DRAIN_MS_MAX)]);
+    await Promise.race([drained(exchange, new Promise(() => undefined)), outside]);
+  }
+  process.stdin.destroy();
+  await Promise.race([peer.close(), pause(2 * SHUTDOWN_GRACE_MS)]);
+  await Promise.race([client.done.then(() => flushed(output)), pause(SHUTDOWN_GRACE_MS)]);
+  if (ending.kind === 'fault') sayFault(house.log, ending.error);
+  await house.close(ending.kind);
+  await servers.close();
+  return ending.kind === 'fault' ? 3 : 0;
+}
+
+/** Runs the one configured server behind the client's stdio. */
+export async function runLocal(options: LocalOptions): Promise<number> {
+  const { config, policy, stateDir, log } = options;
+  const [server] = config.servers;
+  if (server === undefined) throw new TypeError('there is no server');
+  const outside = endingFromOutside();
+  const house = await openHouse({ policy, policyPath: config.policyPath, stateDir, server: server.name, log, minRevision: config.minRevision });
+  return server.kind === 'stdio' ? relayChild(house, server, outside) : relayHttp(house, server, outside);
 }

@@ -75,12 +75,13 @@ function decisionLine(event: DecisionEvent): string {
   return `${event.dir} ${subject} → ${event.decision}: ${event.reason}\n`;
 }
 
-function textLog(sink: Sink): Log {
+/** @param several more than one server is configured: each decision then names its own */
+function textLog(sink: Sink, several: boolean): Log {
   const talk = (level: string, message: string, hint: string | null): void => {
     sink.write(`mcp-bastion: ${level}${message}\n${hint === null ? '' : `hint: ${hint}\n`}`);
   };
   return {
-    decision: (event) => sink.write(decisionLine(event)),
+    decision: (event) => sink.write(several ? `[${event.server}] ${decisionLine(event)}` : decisionLine(event)),
     info: (message) => talk('', message, null),
     warn: (_code, message, hint) => talk('warning: ', message, hint),
     error: (_code, message, hint) => talk('error: ', message, hint),
@@ -102,7 +103,7 @@ function jsonLog(sink: Sink): Log {
   };
 }
 
-/** The log on standard error. */
-export function createLog(format: LogFormat): Log {
-  return format === 'text' ? textLog(openSink()) : jsonLog(openSink());
+/** The log on standard error. `several`: more than one server is configured. */
+export function createLog(format: LogFormat, several = false): Log {
+  return format === 'text' ? textLog(openSink(), several) : jsonLog(openSink());
 }

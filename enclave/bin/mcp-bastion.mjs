@@ -38,10 +38,10 @@ const child = spawn(pinned ?? process.execPath, [entry, ...process.argv.slice(2)
   stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
 });
 
-/** The process group of the server that the gateway runs, while it runs. */
-let group;
+/** The process groups of the servers that the gateway runs, while they run. */
+let groups = [];
 child.on('message', (message) => {
-  group = typeof message?.group === 'number' && message.group > 1 ? message.group : undefined;
+  groups = Array.isArray(message?.groups) ? message.groups.filter((group) => Number.isInteger(group) && group > 1) : [];
 });
 // A client that was killed says nothing; its death shows in who the parent is.
 const parent = process.ppid;
@@ -51,7 +51,7 @@ setInterval(() => {
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 child.on('error', (error) => refuse(`cannot start ${pinned ?? process.execPath} (${error.code})`, 'run "npm run setup" again'));
 child.on('exit', (code, signal) => {
-  if (group !== undefined) {
+  for (const group of groups) {
     try {
       process.kill(-group, 'SIGKILL');
     } catch {

@@ -10,10 +10,10 @@ import { eraOf, isRevision } from '../../shared/mcp/revisions.ts';
 import type { Policy } from '../policy/types.ts';
 import type { Pending } from './conversation.ts';
 import { invalid, judgeEmbedded } from './embedded.ts';
+import { mayAskForInput } from './request-state.ts';
 import type { Verdict } from './verdict.ts';
 import { forward, refuse, refuseByPolicy } from './verdict.ts';
 
-const mayAskForInput: ReadonlySet<string> = new Set(['tools/call', 'prompts/get', 'resources/read']);
 /** JSON-RPC error of 2025-11-25 that asks the client to open URLs first. */
 const URL_ELICITATION_REQUIRED = -32042;
 

@@ -1,22 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The client's direction: binds ids, has each message judged and recorded, and sends it on or answers it. */
-import { wireJson } from '../../shared/json/canonical.ts';
+import { sha256Hex } from '../../shared/digest.ts';
+import { canonicalJson, wireJson } from '../../shared/json/canonical.ts';
 import type { JsonObject } from '../../shared/json/value.ts';
 import { emptyObject, isJsonObject } from '../../shared/json/value.ts';
 import { notificationMessage, requestMessage, resultMessage } from '../../shared/jsonrpc/build.ts';
+import type { RequestId } from '../../shared/jsonrpc/id.ts';
 import { isRequestId } from '../../shared/jsonrpc/id.ts';
 import type { Malformed, Message } from '../../shared/jsonrpc/message.ts';
 import { toolLabel } from '../../shared/label.ts';
+import { LISTING_MS_MAX } from '../../shared/limits.ts';
 import { META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_PROTOCOL_VERSION } from '../../shared/mcp/meta.ts';
+import { aboutAnswer, aboutNotification, aboutRefusal, aboutRequest } from './about.ts';
 import { permittedParams } from './capabilities.ts';
 import type { NotificationMessage, RequestMessage } from './client.ts';
 import { eraOfMessage, judgeClientRequest, judgeNotification, upstreamGone } from './client.ts';
 import type { GatewayAnswer, Pending } from './conversation.ts';
-import { detached, detachedText, progressTokenOf } from './conversation.ts';
+import { detached, detachedText, progressTokenOf, wantsLog } from './conversation.ts';
+import type { Carrier } from './parts.ts';
+import { stateContext } from './request-state.ts';
 import type { AnswerMessage, Arrival, SideContext } from './side.ts';
 import { Side } from './side.ts';
 import type { Refuse, Verdict } from './verdict.ts';
-import { denialError, forward, malformedError, refuse } from './verdict.ts';
+import { denialError, denialStatus, forward, malformedError, refuse } from './verdict.ts';
 
 export class ClientSide extends Side {
   /** True once the server says nothing more. */
@@ -47,7 +53,8 @@ export class ClientSide extends Side {
     const free = element.id !== null && this.conversation.fromClient.get(element.id) === undefined ? element.id : null;
     // A malformed notification or answer is not a request: nobody waits for an error to it.
     if (element.request === false) return;
-    await this.parts.toClient.send(wireJson(malformedError(free, element.code, element.hint)));
+    const error = malformedError(free, element.code, element.hint);
+    await this.parts.toClient.send(wireJson(error), aboutRefusal(free, error, arrival.via ?? null));
   }
 
   async #request(message: RequestMessage, arrival: Arrival): Promise<void> {
@@ -69,7 +76,7 @@ export class ClientSide extends Side {
       return;
     }
     fromClient.add(pending);
-    const judged = await judgeClientRequest(this.context, message, pending);
+    const judged = await judgeClientRequest(this.context, message, pending, arrival.paramHeaders);
     const verdict = pending.cancelled ? cancelledEarly() : judged;
     if (verdict.kind === 'refuse') {
       await this.#end(message, pending, verdict, arrival);
@@ -85,16 +92,21 @@ export class ClientSide extends Side {
     } catch (error) {
       this.auditRefusal(error);
     }
+    if (arrival.via === undefined || arrival.via === null) return;
+    // Over HTTP the response of its own can say so without settling the first.
+    const error = denialError(null, pending.era, verdict, pending.tool);
+    await this.parts.toClient.send(wireJson(error), aboutRefusal(null, error, arrival.via));
   }
 
   #bind(message: RequestMessage, arrival: Arrival): Pending {
     const { params } = message;
     const name = params?.['name'];
     const tool = message.method === 'tools/call' && typeof name === 'string' ? toolLabel(name) : null;
-    const era = eraOfMessage(message);
+    const era = this.parts.era ?? eraOfMessage(message);
     if (era === 'modern' && isJsonObject(params?.['_meta'])) this.conversation.modernMeta = params['_meta'];
     return {
       id: detached(message.id),
+      shownId: detached(arrival.shownId ?? message.id),
       callId: this.conversation.nextCallId(),
       method: detachedText(message.method),
       shownMethod: detachedText(this.shownMethod(message.method)),
@@ -103,6 +115,11 @@ export class ClientSide extends Side {
       origin: 'client',
       arrived: arrival.at,
       progressToken: progressTokenOf(params),
+      via: arrival.via ?? null,
+      wantsLog: wantsLog(era, params),
+      filter: message.method === 'subscriptions/listen' && isJsonObject(params?.['notifications']) ? params['notifications'] : null,
+      stateContext: stateContext(this.parts, message),
+      round: 0,
       sent: false,
       cancelled: false,
     };
@@ -133,7 +150,8 @@ export class ClientSide extends Side {
     verdict: Exclude<Verdict, Refuse>,
     arrival: Arrival,
   ): Promise<void> {
-    const text = wireJson(verdict.kind === 'forward' ? verdict.value : message.value);
+    const value = verdict.kind === 'forward' ? verdict.value : message.value;
+    const text = wireJson(value);
     try {
       await this.#record(message, pending, verdict, arrival, text);
     } catch (error) {
@@ -146,8 +164,9 @@ export class ClientSide extends Side {
       return;
     }
     pending.sent = true;
-    if (this.#silent) await this.#answerGone(pending);
-    else await this.parts.toServer.send(text);
+    if (message.method === 'initialize' && isJsonObject(value['params'])) this.conversation.handshake = { params: value['params'], answer: null };
+    if (this.#silent) await this.#answerFailed(pending, upstreamGone());
+    else await this.parts.toServer.send(text, aboutRequest(pending, value, verdict.headers ?? null));
   }
 
   async #answerByItself(pending: Pending, result: JsonObject): Promise<void> {
@@ -168,7 +187,7 @@ export class ClientSide extends Side {
       return;
     }
     this.conversation.fromClient.remove(pending);
-    if (!pending.cancelled) await this.parts.toClient.send(text);
+    if (!pending.cancelled) await this.parts.toClient.send(text, aboutAnswer(pending, message));
   }
 
   async #unrecorded(pending: Pending, error: unknown): Promise<void> {
@@ -178,7 +197,8 @@ export class ClientSide extends Side {
   }
 
   #deny(pending: Pending, refusal: Refuse): Promise<void> {
-    return this.parts.toClient.send(wireJson(denialError(pending.id, pending.era, refusal, pending.tool)));
+    const error = denialError(pending.id, pending.era, refusal, pending.tool);
+    return this.parts.toClient.send(wireJson(error), aboutAnswer(pending, error, denialStatus(pending.era, refusal)));
   }
 
   async #notification(message: NotificationMessage, arrival: Arrival): Promise<void> {
@@ -204,6 +224,7 @@ export class ClientSide extends Side {
       verdict = sent ? judgeNotification(this.context, 'c2s', message) : cancelledEarly();
     }
     await this.passNotification(message, verdict, pending ?? null, arrival, this.parts.toServer);
+    if (pending?.cancelled === true && pending.via !== null) this.parts.toClient.unanswered?.(pending.via);
   }
 
   async #answer(message: AnswerMessage, arrival: Arrival): Promise<void> {
@@ -211,24 +232,43 @@ export class ClientSide extends Side {
     if (pending === null) return this.recordUnasked(message, arrival);
     const text = wireJson(message.value);
     if (await this.recordAnswer(message, pending, forward(message.value), arrival, text)) {
-      await this.parts.toServer.send(text);
+      await this.parts.toServer.send(text, aboutAnswer(pending, message.value));
     }
   }
 
   /** Asks the server for one page of its tools, as a request of the gateway's own. */
-  async listTools(cursor: string | null, msMax: number): Promise<GatewayAnswer> {
+  listTools(cursor: string | null, msMax: number): Promise<GatewayAnswer> {
+    return this.#ask('tools/list', this.#listParams(cursor), 'gateway listing', msMax);
+  }
+
+  /**
+   * Repeats the client's handshake with a server that lost its session. False if the server does not answer what it
+   * answered before: the client was told something else.
+   */
+  async renew(): Promise<boolean> {
+    const { handshake } = this.conversation;
+    if (handshake?.answer === undefined || handshake.answer === null) return false;
+    const answer = await this.#ask('initialize', handshake.params, 'gateway renews the session', LISTING_MS_MAX);
+    if (answer.kind !== 'result' || sha256Hex(canonicalJson(answer.result)) !== handshake.answer) return false;
+    await this.#tell('notifications/initialized', undefined, 'gateway renews the session');
+    this.context.catalog.invalidate();
+    return true;
+  }
+
+  /** Sends a request of the gateway's own and waits for its answer. */
+  async #ask(method: string, params: JsonObject | undefined, reason: string, msMax: number): Promise<GatewayAnswer> {
     const id = `mcp-bastion/${this.parts.randomHex(16)}`;
-    const message = requestMessage(id, 'tools/list', this.#listParams(cursor));
+    const message = requestMessage(id, method, params);
     let settle: (answer: GatewayAnswer) => void = () => undefined;
     const answered = new Promise<GatewayAnswer>((resolve) => {
       settle = resolve;
     });
-    const pending = this.#gatewayRequest(id, settle);
+    const pending = this.#gatewayRequest(id, method, settle);
     const text = wireJson(message);
     this.conversation.fromClient.add(pending);
     const occurrence = { ...this.occurrence(pending, { bytes: text.length, at: pending.arrived }), origin: 'gateway' } as const;
     try {
-      await this.ledger.message({ ...occurrence, kind: 'message', type: 'request' }, forward(message, null, 'gateway listing'), text);
+      await this.ledger.message({ ...occurrence, kind: 'message', type: 'request' }, forward(message, null, reason), text);
     } catch (error) {
       this.conversation.fromClient.remove(pending);
       return { kind: 'refused', code: this.auditRefusal(error).code };
@@ -237,35 +277,40 @@ export class ClientSide extends Side {
     const timer = setTimeout(() => {
       this.conversation.fromClient.cancel(pending);
       settle({ kind: 'refused', code: 'no answer in time' });
-      void this.#giveUp(pending);
+      const cancelled = emptyObject();
+      cancelled['requestId'] = pending.id;
+      void this.#tell('notifications/cancelled', cancelled, reason, pending);
     }, msMax);
-    // A server that does not read must not hold up whoever waits for the listing: it ends at its time all the same.
+    // A server that does not read must not hold up whoever waits for the answer: it ends at its time all the same.
     if (this.#silent) this.#settleListing(pending);
-    else void this.parts.toServer.send(text);
+    else void this.parts.toServer.send(text, aboutRequest(pending, message));
     return answered.finally(() => clearTimeout(timer));
   }
 
-  /** Tells the server that its answer is no longer waited for. */
-  async #giveUp(pending: Pending): Promise<void> {
-    const params = emptyObject();
-    params['requestId'] = pending.id;
-    const message = notificationMessage('notifications/cancelled', params);
+  /** Sends a notification of the gateway's own. */
+  async #tell(method: string, params: JsonObject | undefined, reason: string, pending: Pending | null = null): Promise<void> {
+    const message = notificationMessage(method, params);
     const text = wireJson(message);
     const occurrence = {
-      ...this.occurrence(pending, { bytes: text.length, at: this.parts.clock.mono() }),
       kind: 'message',
+      callId: pending?.callId ?? null,
+      dir: 'c2s',
       origin: 'gateway',
       type: 'notification',
-      method: 'notifications/cancelled',
+      method,
+      tool: null,
       id: null,
+      status: null,
+      bytes: text.length,
+      us: null,
     } as const;
     try {
-      await this.ledger.message(occurrence, forward(message, null, 'gateway listing'), text);
+      await this.ledger.message(occurrence, forward(message, null, reason), text);
     } catch (error) {
       this.auditRefusal(error);
       return;
     }
-    await this.parts.toServer.send(text);
+    await this.parts.toServer.send(text, aboutNotification(method, pending?.era ?? this.conversation.era, message));
   }
 
   #listParams(cursor: string | null): JsonObject | undefined {
@@ -283,17 +328,23 @@ export class ClientSide extends Side {
     return Object.keys(params).length === 0 ? undefined : permittedParams(this.parts.policy, params);
   }
 
-  #gatewayRequest(id: string, settle: (answer: GatewayAnswer) => void): Pending {
+  #gatewayRequest(id: string, method: string, settle: (answer: GatewayAnswer) => void): Pending {
     return {
       id,
+      shownId: id,
       callId: this.conversation.nextCallId(),
-      method: 'tools/list',
-      shownMethod: 'tools/list',
+      method,
+      shownMethod: method,
       tool: null,
       era: this.conversation.era ?? (this.conversation.modernMeta === null ? 'legacy' : 'modern'),
       origin: 'gateway',
       arrived: this.parts.clock.mono(),
       progressToken: null,
+      via: null,
+      wantsLog: false,
+      filter: null,
+      stateContext: null,
+      round: 0,
       sent: false,
       cancelled: false,
       settle,
@@ -317,14 +368,34 @@ export class ClientSide extends Side {
     this.serverSilent();
     for (const pending of this.conversation.fromClient.all()) {
       // One whose row is still being written is answered when that is done.
-      if (pending.sent) await this.#answerGone(pending);
+      if (pending.sent) await this.#answerFailed(pending, upstreamGone());
     }
   }
 
-  async #answerGone(pending: Pending): Promise<void> {
+  /** The transport cannot get an answer to one request: it is answered with an error that says so, and recorded. */
+  async upstreamFailed(id: RequestId, refusal: Refuse): Promise<void> {
+    const pending = this.conversation.fromClient.get(id);
+    if (pending !== undefined) await this.#answerFailed(pending, refusal);
+  }
+
+  /** The client closed what its requests came in with, which cancels them at 2026-07-28. */
+  async clientLeft(via: Carrier): Promise<void> {
+    for (const pending of this.conversation.fromClient.all()) {
+      if (pending.via !== via) continue;
+      const params = emptyObject();
+      params['requestId'] = pending.id;
+      const value = notificationMessage('notifications/cancelled', params);
+      await this.#cancel({ kind: 'notification', method: 'notifications/cancelled', params, value }, { bytes: 0, at: this.parts.clock.mono() });
+    }
+  }
+
+  async #answerFailed(pending: Pending, refusal: Refuse): Promise<void> {
     if (this.conversation.fromClient.get(pending.id) !== pending) return;
     this.conversation.fromClient.remove(pending);
-    const refusal = upstreamGone();
+    if (pending.settle !== undefined) {
+      pending.settle({ kind: 'refused', code: refusal.code });
+      return;
+    }
     const occurrence = this.occurrence(pending, { bytes: 0, at: this.parts.clock.mono() });
     const kind = pending.method === 'tools/call' ? 'result' : 'message';
     try {

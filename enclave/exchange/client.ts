@@ -5,7 +5,7 @@ import { isJsonObject, jsonObject, withMember } from '../../shared/json/value.ts
 import type { Message } from '../../shared/jsonrpc/message.ts';
 import { TOOL_NAME_LENGTH_MAX } from '../../shared/limits.ts';
 import { lookupMethod } from '../../shared/mcp/methods.ts';
-import { eraOfRequest, requestedRevision } from '../../shared/mcp/meta.ts';
+import { eraOfRequest, META_CLIENT_CAPABILITIES, META_PROTOCOL_VERSION, readMeta, requestedRevision } from '../../shared/mcp/meta.ts';
 import type { Era } from '../../shared/mcp/revisions.ts';
 import type { Catalog, Listing, ListingFailure } from '../pins/catalog.ts';
 import type { JudgedTool } from '../pins/judge.ts';
@@ -13,7 +13,9 @@ import type { PolicyDecision } from '../policy/types.ts';
 import { permittedParams } from './capabilities.ts';
 import type { Conversation, Pending } from './conversation.ts';
 import { judgeEmbedded } from './embedded.ts';
+import { judgeParamHeaders, paramHeadersFor } from './param-headers.ts';
 import type { ExchangeParts } from './parts.ts';
+import { openState } from './request-state.ts';
 import type { Refuse, Verdict } from './verdict.ts';
 import { forward, forwardWithAlert, refuse, refuseByPolicy } from './verdict.ts';
 
@@ -40,18 +42,31 @@ export function eraOfMessage(message: RequestMessage): Era {
 }
 
 /** Refuses a message whose era does not fit the connection's, or whose revision is not known here. */
-function judgeEra(conversation: Conversation, message: RequestMessage, era: Era): Refuse | null {
+function judgeEra(parts: ExchangeParts, conversation: Conversation, message: RequestMessage): Refuse | null {
+  const era = eraOfMessage(message);
   const requested = requestedRevision(message.params);
   if (requested !== null && requested !== MODERN_REVISION && message.method !== 'initialize') {
     const known = refuse('REVISION_UNKNOWN', 'the request names an unknown protocol version', `use ${MODERN_REVISION}`);
     return { ...known, upstreamError: unsupportedVersion(requested) };
   }
+  if (parts.face === 'http' && conversation.era === 'modern' && message.method === 'initialize') {
+    return refuse('METHOD_UNKNOWN', `initialize is no method of ${MODERN_REVISION}`, 'ask with server/discover');
+  }
   if (message.method === 'initialize' && requested !== null) {
     return refuse('ERA_MIXED', 'initialize carries the metadata of 2026-07-28', 'use one protocol era per connection');
   }
+  if (parts.face === 'http' && conversation.era === 'modern') return judgeMeta(message);
   if (conversation.era === null || conversation.era === era) return null;
   const settled = conversation.era === 'modern' ? MODERN_REVISION : (conversation.revision ?? 'an older revision');
   return refuse('ERA_MIXED', `the connection speaks ${settled}`, 'use one protocol era per connection');
+}
+
+/** 2026-07-28: every request says which protocol it speaks and what its client can do. */
+function judgeMeta(message: RequestMessage): Refuse | null {
+  const meta = readMeta(message.params);
+  if (meta.protocolVersion !== null && meta.clientCapabilities !== null) return null;
+  const missing = meta.protocolVersion === null ? META_PROTOCOL_VERSION : META_CLIENT_CAPABILITIES;
+  return refuse('META_INVALID', `_meta has no usable ${missing}`, `a request of ${MODERN_REVISION} carries it`);
 }
 
 interface MethodForm {
@@ -125,6 +140,9 @@ async function judgeList(context: ClientContext, message: RequestMessage): Promi
 
 function judgePinned(tool: JudgedTool): Refuse | null {
   if (tool.decision !== 'deny') return null;
+  if (tool.code === 'TOOL_HEADER_INVALID') {
+    return refuse(tool.code, `${tool.label} has an x-mcp-header that no client may follow`, "the server's vendor can mend it");
+  }
   const drift = tool.code === 'TOOL_PIN_DRIFT';
   const message = drift ? `${tool.label} changed since it was pinned` : `${tool.label} is not pinned yet`;
   const hint = drift
@@ -133,22 +151,22 @@ function judgePinned(tool: JudgedTool): Refuse | null {
   return refuse(drift ? 'TOOL_PIN_DRIFT' : 'TOOL_PIN_NEW', message, hint);
 }
 
-type ListedTool = { readonly kind: 'listed'; readonly alert: JudgedTool | null } | Refuse;
+type ListedTool = { readonly kind: 'listed'; readonly tool: JudgedTool | null; readonly alert: JudgedTool | null } | Refuse;
 
 /** A call has to name a tool of the judged listing; with pinning off, the answer of the upstream decides. */
 async function judgeListed(context: ClientContext, name: string, label: string): Promise<ListedTool> {
   const listing = await context.catalog.current();
   const strict = context.parts.policy.pinning.enabled;
-  if (listing.kind !== 'listed') return strict ? listingRefusal(listing) : { kind: 'listed', alert: null };
+  if (listing.kind !== 'listed') return strict ? listingRefusal(listing) : { kind: 'listed', tool: null, alert: null };
   const tool = listing.tools.get(name);
   if (tool === undefined) {
-    if (!strict) return { kind: 'listed', alert: null };
+    if (!strict) return { kind: 'listed', tool: null, alert: null };
     return refuse('TOOL_NOT_LISTED', `${label} is not in the server's listing`, 'list the tools and use a name from there');
   }
-  return judgePinned(tool) ?? { kind: 'listed', alert: tool.decision === 'alert' ? tool : null };
+  return judgePinned(tool) ?? { kind: 'listed', tool, alert: tool.decision === 'alert' ? tool : null };
 }
 
-async function judgeCall(context: ClientContext, message: RequestMessage, label: string): Promise<Verdict> {
+async function judgeCall(context: ClientContext, message: RequestMessage, label: string, headers: ReceivedHeaders): Promise<Verdict> {
   const { policy, server, soleServer } = context.parts;
   const name = message.params?.['name'];
   if (typeof name !== 'string' || name === '' || name.length > TOOL_NAME_LENGTH_MAX) {
@@ -164,12 +182,32 @@ async function judgeCall(context: ClientContext, message: RequestMessage, label:
   const rewritten = await redactCall(context, message);
   if (rewritten.kind === 'refuse') return rewritten;
   const { value, count } = rewritten;
+  const judged = await judgeMirrored(context, message, value, listed.tool, headers);
+  if (judged.kind === 'refuse') return judged;
+  const more = judged.headers === null ? {} : { headers: judged.headers };
   if (listed.alert !== null) {
     const drifted = listed.alert.code === 'TOOL_PIN_DRIFT';
     const reason = drifted ? 'changed since it was pinned' : 'not pinned before';
-    return { ...forwardWithAlert(value, listed.alert.code ?? 'TOOL_PIN_DRIFT', reason), redactions: count };
+    return { ...forwardWithAlert(value, listed.alert.code ?? 'TOOL_PIN_DRIFT', reason), redactions: count, ...more };
   }
-  return { ...forward(value, decision.rule, decision.reason), redactions: count };
+  return { ...forward(value, decision.rule, decision.reason), redactions: count, ...more };
+}
+
+/** `Mcp-Param-*` headers as received over HTTP; undefined where the transport has none. */
+type ReceivedHeaders = ReadonlyMap<string, string> | undefined;
+
+type Mirrored = { readonly kind: 'mirrored'; readonly headers: ReadonlyMap<string, string> | null } | Refuse;
+
+/** The headers of a call have to agree with what the client sent, and go on as what the server is sent. */
+async function judgeMirrored(context: ClientContext, message: RequestMessage, value: JsonObject, tool: JudgedTool | null, received: ReceivedHeaders): Promise<Mirrored> {
+  if (context.conversation.era === 'legacy') return { kind: 'mirrored', headers: null };
+  const sent = message.params?.['arguments'];
+  const unlike = received === undefined ? null : judgeParamHeaders(tool?.tool ?? null, isJsonObject(sent) ? sent : undefined, received);
+  if (unlike !== null) return unlike;
+  const params = value['params'];
+  const args = isJsonObject(params) ? params['arguments'] : undefined;
+  const headers = await paramHeadersFor(context.parts.policy, tool?.tool ?? null, isJsonObject(args) ? args : undefined, received ?? new Map());
+  return 'kind' in headers ? headers : { kind: 'mirrored', headers };
 }
 
 type Redacted = { readonly kind: 'value'; readonly value: JsonObject; readonly count: number } | Refuse;
@@ -189,16 +227,20 @@ async function redactCall(context: ClientContext, message: RequestMessage): Prom
 }
 
 /** Judges a request of the client's. `pending` is its place among the requests in flight. */
-export async function judgeClientRequest(context: ClientContext, message: RequestMessage, pending: Pending): Promise<Verdict> {
-  const mixed = judgeEra(context.conversation, message, pending.era);
+export async function judgeClientRequest(context: ClientContext, received: RequestMessage, pending: Pending, headers: ReceivedHeaders): Promise<Verdict> {
+  const mixed = judgeEra(context.parts, context.conversation, received);
   if (mixed !== null) return mixed;
+  const opened = openState(context.parts, received, pending.stateContext);
+  if ('kind' in opened) return opened;
+  const { message } = opened;
+  pending.round = opened.round;
   const form = judgeMethodForm(context, 'c2s', pending.era, message.method, 'request');
   if ('kind' in form) return form;
   const permitted = withParams(message.value, permittedParams(context.parts.policy, message.params));
   const params = permitted['params'];
   const judged: RequestMessage = isJsonObject(params) ? { ...message, params, value: permitted } : message;
   if (form.known && message.method === 'tools/list') return judgeList(context, judged);
-  if (form.known && message.method === 'tools/call') return judgeCall(context, judged, pending.tool ?? 'the tool');
+  if (form.known && message.method === 'tools/call') return judgeCall(context, judged, pending.tool ?? 'the tool', headers);
   const decision = decideByForm(context, 'c2s', message, form);
   return decision.kind === 'allow' ? forward(permitted, decision.rule, decision.reason) : refuseByPolicy(decision);
 }

@@ -9,7 +9,9 @@ import type { JsonObject, JsonValue } from '../../shared/json/value.ts';
 import { isJsonObject } from '../../shared/json/value.ts';
 import type { RequestId } from '../../shared/jsonrpc/id.ts';
 import { isRequestId } from '../../shared/jsonrpc/id.ts';
+import { META_LOG_LEVEL } from '../../shared/mcp/meta.ts';
 import type { Era, Revision } from '../../shared/mcp/revisions.ts';
+import type { Carrier } from './parts.ts';
 
 /** What the peer answered to a request that the gateway made by itself. */
 export type GatewayAnswer =
@@ -20,6 +22,8 @@ export type GatewayAnswer =
 /** A request that waits for its answer. */
 export interface Pending {
   readonly id: RequestId;
+  /** The id as the client knows it, where the transport gave the request another. */
+  readonly shownId: RequestId;
   readonly callId: string;
   readonly method: string;
   /** The method as rows and logs show it. */
@@ -30,6 +34,16 @@ export interface Pending {
   /** Microseconds. */
   readonly arrived: number;
   readonly progressToken: RequestId | null;
+  /** What it came in with, over HTTP. */
+  readonly via: Carrier | null;
+  /** Log messages of the server's may travel with it (2026-07-28: only where the request names a level). */
+  readonly wantsLog: boolean;
+  /** For `subscriptions/listen`: the notifications that were asked for. */
+  readonly filter: JsonObject | null;
+  /** What a `requestState` of its answer is bound to; null where none is wrapped. */
+  readonly stateContext: string | null;
+  /** How often the server asked for input to this request before. */
+  round: number;
   /** True once the request went to the peer. */
   sent: boolean;
   cancelled: boolean;
@@ -57,7 +71,7 @@ export function detachedText(text: string): string {
 /** Requests of one direction. */
 export class InFlight {
   readonly #pending = new Map<string, Pending>();
-  readonly #tokens = new Map<string, number>();
+  readonly #tokens = new Map<string, Pending[]>();
   /** Cancelled requests whose late answer may still come, oldest first. */
   readonly #late = new Map<string, Pending>();
 
@@ -77,7 +91,7 @@ export class InFlight {
     this.#pending.set(keyOf(pending.id), pending);
     if (pending.progressToken !== null) {
       const token = keyOf(pending.progressToken);
-      this.#tokens.set(token, (this.#tokens.get(token) ?? 0) + 1);
+      this.#tokens.set(token, [...(this.#tokens.get(token) ?? []), pending]);
     }
   }
 
@@ -88,8 +102,8 @@ export class InFlight {
     this.#pending.delete(keyOf(pending.id));
     if (pending.progressToken === null) return;
     const token = keyOf(pending.progressToken);
-    const left = (this.#tokens.get(token) ?? 1) - 1;
-    if (left === 0) this.#tokens.delete(token);
+    const left = (this.#tokens.get(token) ?? []).filter((holder) => holder !== pending);
+    if (left.length === 0) this.#tokens.delete(token);
     else this.#tokens.set(token, left);
   }
 
@@ -117,6 +131,11 @@ export class InFlight {
 
   hasToken(token: RequestId): boolean {
     return this.#tokens.has(keyOf(token));
+  }
+
+  /** The oldest request that waits under a progress token. */
+  holderOf(token: JsonValue | undefined): Pending | undefined {
+    return isRequestId(token) ? this.#tokens.get(keyOf(token))?.[0] : undefined;
   }
 
   all(): readonly Pending[] {
@@ -149,14 +168,24 @@ class TaskTools {
   }
 }
 
+/** What the client asked in `initialize`, and what it was answered. */
+export interface Handshake {
+  /** As they were forwarded. */
+  readonly params: JsonObject;
+  /** SHA-256 of the answer's canonical JSON; null before it came. */
+  readonly answer: string | null;
+}
+
 /** The state of one client connection. */
 export class Conversation {
   /** Null until the first handshake succeeded; fixed from then on. */
-  era: Era | null = null;
+  era: Era | null;
   /** The revision that the server answered to `initialize`. */
   revision: Revision | null = null;
   /** `_meta` of the client's last modern request: the gateway's own listing speaks with the same capabilities. */
   modernMeta: JsonObject | null = null;
+  /** The `initialize` that the server answered, to be repeated where its session is lost. */
+  handshake: Handshake | null = null;
   readonly fromClient: InFlight = new InFlight();
   readonly fromServer: InFlight = new InFlight();
   readonly tasks: TaskTools = new TaskTools();
@@ -164,8 +193,9 @@ export class Conversation {
   readonly session: string;
 
   /** @param session 16 hex digits */
-  constructor(session: string) {
+  constructor(session: string, era: Era | null = null) {
     this.session = session;
+    this.era = era;
   }
 
   /** 32 hex digits: the session and a counter. */
@@ -178,6 +208,12 @@ export class Conversation {
   revisionFor(era: Era): Revision | null {
     return era === 'modern' ? '2026-07-28' : this.revision;
   }
+}
+
+/** True if log messages may travel with a request: at 2026-07-28 it has to name a level. */
+export function wantsLog(era: Era, params: JsonObject | undefined): boolean {
+  const meta = params?.['_meta'];
+  return era === 'legacy' || (isJsonObject(meta) && META_LOG_LEVEL in meta);
 }
 
 /** The progress token of a request's `_meta`, if it is usable. */

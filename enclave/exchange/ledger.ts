@@ -43,12 +43,15 @@ function outcomeOf(verdict: Verdict): Outcome {
 /** Bytes that a row without its payload counts as. */
 const ROW_WEIGHT = 512;
 
-export class Ledger {
-  readonly #parts: ExchangeParts;
-  readonly #room: Room = new Room();
+export type LedgerParts = Pick<ExchangeParts, 'server' | 'principal' | 'session' | 'policy' | 'recorder' | 'log' | 'clock' | 'room'>;
 
-  constructor(parts: ExchangeParts) {
+export class Ledger {
+  readonly #parts: LedgerParts;
+  readonly #room: Room;
+
+  constructor(parts: LedgerParts) {
     this.#parts = parts;
+    this.#room = parts.room ?? new Room();
   }
 
   /**

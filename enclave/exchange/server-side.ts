@@ -1,23 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The server's direction: answers bound to their request, its own requests, and its notifications. */
-import { wireJson } from '../../shared/json/canonical.ts';
-import type { JsonValue } from '../../shared/json/value.ts';
-import { isJsonObject } from '../../shared/json/value.ts';
+import { sha256Hex } from '../../shared/digest.ts';
+import { canonicalJson, wireJson } from '../../shared/json/canonical.ts';
+import type { JsonObject, JsonValue } from '../../shared/json/value.ts';
+import { isJsonObject, withMember } from '../../shared/json/value.ts';
+import type { RequestId } from '../../shared/jsonrpc/id.ts';
 import { isRequestId } from '../../shared/jsonrpc/id.ts';
 import type { Malformed, Message } from '../../shared/jsonrpc/message.ts';
+import { META_SUBSCRIPTION_ID } from '../../shared/mcp/meta.ts';
+import { REVISIONS } from '../../shared/mcp/revisions.ts';
+import { aboutAnswer, aboutRequest } from './about.ts';
 import { judgeError, judgeResult, negotiatedRevision, offersModern } from './answers.ts';
 import type { NotificationMessage, RequestMessage } from './client.ts';
+import { privateCache } from './caching.ts';
 import { judgeNotification, judgeServerRequest } from './client.ts';
 import type { Pending } from './conversation.ts';
 import { detached, detachedText, progressTokenOf } from './conversation.ts';
+import { sealState } from './request-state.ts';
+import { judgeStream } from './streams.ts';
 import type { AnswerMessage, Arrival, SideContext } from './side.ts';
 import { Side } from './side.ts';
 import type { Refuse, Verdict } from './verdict.ts';
-import { denialError, refuse } from './verdict.ts';
+import { denialError, denialStatus, forwardWithAlert, modernStatus, refuse } from './verdict.ts';
 
 export class ServerSide extends Side {
-  /** True while a notification waits for the new tools to be judged. */
-  #relisting = false;
+  /** The streams in which a notification waits for the new tools to be judged; null is the server's own. */
+  readonly #relisting = new Set<Pending | null>();
 
   constructor(context: SideContext) {
     super(context, 's2c');
@@ -40,7 +48,7 @@ export class ServerSide extends Side {
   /** A message that is refused for its form never reaches the client; the request it answers gets an error instead. */
   async malformed(element: Malformed, arrival: Arrival): Promise<void> {
     // The ids of the server's own requests are another space: a malformed one of those settles nothing.
-    const pending = element.request !== true && element.id !== null ? this.conversation.fromClient.get(element.id) : undefined;
+    const pending = element.request !== true && element.id !== null && !this.#isAstray(element.id, arrival) ? this.conversation.fromClient.get(element.id) : undefined;
     const answered = pending?.sent === true ? pending : null;
     if (answered !== null) this.conversation.fromClient.remove(answered);
     await this.recordDrop(element, arrival, answered);
@@ -53,28 +61,64 @@ export class ServerSide extends Side {
   }
 
   #denyClient(pending: Pending, refusal: Refuse): Promise<void> {
-    return this.parts.toClient.send(wireJson(denialError(pending.id, pending.era, refusal, pending.tool)));
+    const error = denialError(pending.id, pending.era, refusal, pending.tool);
+    return this.parts.toClient.send(wireJson(error), aboutAnswer(pending, error, denialStatus(pending.era, refusal)));
   }
 
-  async #answer(message: AnswerMessage, arrival: Arrival): Promise<void> {
-    const pending = this.takeAnswered(this.conversation.fromClient, message);
+  /**
+   * An error without an id answers the request whose HTTP response it is: a server that could not tell the id says so.
+   */
+  #addressed(message: AnswerMessage, arrival: Arrival): AnswerMessage {
+    const { related = null } = arrival;
+    if (message.kind !== 'error' || message.id !== null || related === null) return message;
+    return { ...message, id: related, value: withMember(message.value, 'id', related) };
+  }
+
+  /** 2026-07-28: a response holds the answer to its own request only; what is in it for another may be another client's. */
+  #isAstray(id: RequestId | null, { related }: Arrival): boolean {
+    return this.parts.era === 'modern' && related !== undefined && related !== id;
+  }
+
+  async #answer(received: AnswerMessage, arrival: Arrival): Promise<void> {
+    const message = this.#addressed(received, arrival);
+    const pending = this.#isAstray(message.id, arrival) ? null : this.takeAnswered(this.conversation.fromClient, message);
     if (pending === null) return this.recordUnasked(message, arrival);
     const verdict = this.#judgeAnswer(message, pending);
     this.#learn(message, pending, verdict);
-    const text = wireJson(verdict.kind === 'forward' ? verdict.value : message.value);
+    const value = verdict.kind === 'forward' ? privateCache(this.parts, pending, sealState(this.parts, verdict.value, pending.stateContext, pending.round)) : message.value;
+    const text = wireJson(value);
     const moves = await this.recordAnswer(message, pending, verdict, arrival, text);
     if (pending.settle !== undefined) {
       pending.settle(gatewayAnswer(message, moves, verdict, arrival.bytes));
       return;
     }
-    if (moves) await this.parts.toClient.send(text);
+    if (moves) await this.parts.toClient.send(text, aboutAnswer(pending, value, this.#statusOf(message, pending, arrival)));
     else await this.#denyClient(pending, verdict.kind === 'refuse' ? verdict : unrecorded());
   }
 
+  /** The HTTP status of an answer: as the server gave it, or as 2026-07-28 wants it where the server speaks stdio. */
+  #statusOf(message: AnswerMessage, pending: Pending, arrival: Arrival): number | null {
+    if (arrival.status !== undefined) return arrival.status;
+    return message.kind === 'error' && pending.era === 'modern' ? modernStatus(message.error.code) : null;
+  }
+
   #judgeAnswer(message: AnswerMessage, pending: Pending): Verdict {
-    const { policy } = this.parts;
-    if (message.kind === 'result') return judgeResult(policy, pending, message.value, message.result);
-    return judgeError(policy, message.value, message.error);
+    const { policy, eras, server } = this.parts;
+    if (message.kind === 'result') return this.#tooOld(message, pending) ?? judgeResult(policy, pending, message.value, message.result);
+    // Whoever can break the probe could make clients speak an older revision to a server that has a newer one.
+    const downgrade = pending.method === 'server/discover' && eras?.get(server) === 'modern';
+    const verdict = judgeError(policy, message.value, message.error);
+    if (!downgrade || verdict.kind !== 'forward') return verdict;
+    this.parts.log.warn('ERA_DOWNGRADE', `${server} spoke 2026-07-28 before and refuses to say so now`, 'find out what changed; min_protocol_version can forbid the older revisions');
+    return forwardWithAlert(message.value, 'ERA_DOWNGRADE', 'the server spoke a newer revision before');
+  }
+
+  #tooOld(message: AnswerMessage, pending: Pending): Refuse | null {
+    const { minRevision = null } = this.parts;
+    if (minRevision === null || pending.method !== 'initialize' || message.kind === 'error') return null;
+    const revision = negotiatedRevision(message.result);
+    if (revision === null || REVISIONS.indexOf(revision) >= REVISIONS.indexOf(minRevision)) return null;
+    return refuse('REVISION_UNKNOWN', `${revision} is older than this gateway allows`, `use a client and a server that speak ${minRevision} or newer`);
   }
 
   /** The first handshake that succeeds settles the connection's era. */
@@ -83,10 +127,14 @@ export class ServerSide extends Side {
     const { conversation } = this;
     if (pending.method === 'initialize') {
       conversation.revision = negotiatedRevision(message.result);
+      if (conversation.handshake !== null && pending.origin === 'client') {
+        conversation.handshake = { ...conversation.handshake, answer: sha256Hex(canonicalJson(message.result)) };
+      }
       conversation.era ??= 'legacy';
     } else if (pending.era === 'modern' && (pending.method !== 'server/discover' || offersModern(message.result))) {
       conversation.era ??= 'modern';
     }
+    if (pending.method === 'server/discover' && offersModern(message.result)) this.parts.eras?.set(this.parts.server, 'modern');
     const taskId = this.taskIdOf(message);
     if (taskId !== null && pending.method === 'tools/call' && pending.tool !== null) {
       conversation.tasks.add(taskId, pending.tool, pending.progressToken);
@@ -97,6 +145,7 @@ export class ServerSide extends Side {
     const { fromServer } = this.conversation;
     const pending: Pending = {
       id: detached(message.id),
+      shownId: detached(message.id),
       callId: this.conversation.nextCallId(),
       method: detachedText(message.method),
       shownMethod: detachedText(this.shownMethod(message.method)),
@@ -105,13 +154,19 @@ export class ServerSide extends Side {
       origin: 'server',
       arrived: arrival.at,
       progressToken: progressTokenOf(message.params),
+      via: null,
+      wantsLog: false,
+      filter: null,
+      stateContext: null,
+      round: 0,
       sent: false,
       cancelled: false,
     };
     const twice = fromServer.get(message.id) !== undefined;
     const verdict = this.#judgeRequest(message, twice);
     if (!twice && verdict.kind === 'forward') fromServer.add(pending);
-    const text = wireJson(verdict.kind === 'forward' ? verdict.value : message.value);
+    const value = verdict.kind === 'forward' ? verdict.value : message.value;
+    const text = wireJson(value);
     const occurrence = { ...this.occurrence(pending, arrival), kind: 'message', type: 'request' } as const;
     try {
       await this.ledger.message(occurrence, verdict, text);
@@ -126,10 +181,13 @@ export class ServerSide extends Side {
       return;
     }
     pending.sent = true;
-    await this.parts.toClient.send(text);
+    await this.parts.toClient.send(text, aboutRequest(pending, value, null, this.#relatedTo(arrival)?.via ?? null));
   }
 
   #judgeRequest(message: RequestMessage, twice: boolean): Verdict {
+    if (this.parts.face === 'http' && this.parts.era === 'modern') {
+      return refuse('METHOD_WRONG_DIRECTION', 'servers of 2026-07-28 ask inside their answers', 'the server does not follow the protocol');
+    }
     if (twice) return refuse('ID_IN_FLIGHT', 'the id belongs to a request in flight', 'use a new id for each request');
     if (this.conversation.fromServer.awaitsLate(message.id)) {
       return refuse('ID_IN_FLIGHT', 'the id belongs to a cancelled request that may still be answered', 'use a new id for each request');
@@ -141,12 +199,15 @@ export class ServerSide extends Side {
   }
 
   #denyServer(pending: Pending, refusal: Refuse): Promise<void> {
-    return this.parts.toServer.send(wireJson(denialError(pending.id, pending.era, refusal, null)));
+    const error = denialError(pending.id, pending.era, refusal, null);
+    return this.parts.toServer.send(wireJson(error), aboutAnswer(pending, error));
   }
 
   async #notification(message: NotificationMessage, arrival: Arrival): Promise<void> {
     let pending: Pending | null = null;
-    let verdict = judgeNotification(this.context, 's2c', message);
+    const carrying = this.#relatedTo(arrival, message);
+    let verdict = judgeStream(this.parts, message, carrying) ?? judgeNotification(this.context, 's2c', message);
+    if (verdict.kind === 'refuse' && message.method === 'notifications/tools/list_changed') this.context.catalog.invalidate();
     if (verdict.kind === 'forward') {
       switch (message.method) {
         case 'notifications/cancelled':
@@ -154,11 +215,11 @@ export class ServerSide extends Side {
           if (pending === null) verdict = refuse('ID_UNKNOWN', 'no request of that id is in flight', 'nothing has to be done');
           break;
         case 'notifications/progress':
-          if (!this.#liveToken(message.params?.['progressToken'])) verdict = this.unknownProgress();
+          if (!this.#liveToken(message.params?.['progressToken'], carrying)) verdict = this.unknownProgress();
           break;
         case 'notifications/tools/list_changed':
           // The client hears of the change when the new tools have been judged.
-          if (!(await this.#relist())) {
+          if (!(await this.#relist(carrying))) {
             verdict = refuse('CHANGE_MERGED', 'an earlier notification tells of this change too', 'nothing has to be done');
           }
           break;
@@ -166,24 +227,34 @@ export class ServerSide extends Side {
           break;
       }
     }
-    await this.passNotification(message, verdict, pending, arrival, this.parts.toClient);
+    await this.passNotification(message, verdict, pending, arrival, this.parts.toClient, (pending ?? carrying)?.via ?? null);
+  }
+
+  /** The client's request that a message of the server's belongs to: by its stream, its subscription or its token. */
+  #relatedTo(arrival: Arrival, message?: NotificationMessage): Pending | null {
+    const { fromClient } = this.conversation;
+    const { related = null } = arrival;
+    if (related !== null) return fromClient.get(related) ?? null;
+    const subscription = message === undefined ? null : subscriptionOf(message.params);
+    if (subscription !== null) return fromClient.get(subscription) ?? null;
+    return fromClient.holderOf(message?.params?.['progressToken']) ?? null;
   }
 
   /**
    * False if a notification that is held back already will tell the client: the answer to the listing may stand behind
    * hundreds of them, and has to be read.
    */
-  async #relist(): Promise<boolean> {
+  async #relist(carrying: Pending | null): Promise<boolean> {
     const { catalog } = this.context;
     const used = catalog.used;
     catalog.invalidate();
     if (!used) return true;
-    if (this.#relisting) return false;
-    this.#relisting = true;
+    if (this.#relisting.has(carrying)) return false;
+    this.#relisting.add(carrying);
     try {
       await catalog.refresh();
     } finally {
-      this.#relisting = false;
+      this.#relisting.delete(carrying);
     }
     return true;
   }
@@ -202,10 +273,19 @@ export class ServerSide extends Side {
     return listen;
   }
 
-  #liveToken(token: JsonValue | undefined): boolean {
+  #liveToken(token: JsonValue | undefined, carrying: Pending | null): boolean {
     if (!isRequestId(token)) return false;
+    // 2026-07-28 over HTTP: progress travels with its own request, or it could tell one client of another's.
+    if (this.parts.era === 'modern' && carrying !== null) return carrying.progressToken === token || this.conversation.tasks.hasToken(token);
     return this.conversation.fromClient.hasToken(token) || this.conversation.tasks.hasToken(token);
   }
+}
+
+/** `_meta["io.modelcontextprotocol/subscriptionId"]`: the id of the listen request that a message belongs to. */
+function subscriptionOf(params: JsonObject | undefined): RequestId | null {
+  const meta = params?.['_meta'];
+  const id = isJsonObject(meta) ? meta[META_SUBSCRIPTION_ID] : undefined;
+  return isRequestId(id) ? id : null;
 }
 
 function unrecorded(): Refuse {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What both directions share: rows for messages that end here, and answers that are bound to their request. */
 import type { Direction } from '../../shared/audit/row.ts';
+import type { RequestId } from '../../shared/jsonrpc/id.ts';
 import { Unavailable } from '../../shared/errors.ts';
 import { wireJson } from '../../shared/json/canonical.ts';
 import { isJsonObject } from '../../shared/json/value.ts';
@@ -10,7 +11,8 @@ import { lookupMethod } from '../../shared/mcp/methods.ts';
 import type { ClientContext, NotificationMessage } from './client.ts';
 import type { Conversation, InFlight, Pending } from './conversation.ts';
 import type { Ledger, Occurrence } from './ledger.ts';
-import type { ExchangeParts, Outlet } from './parts.ts';
+import { aboutNotification } from './about.ts';
+import type { Carrier, ExchangeParts, Outlet } from './parts.ts';
 import type { Refuse, Verdict } from './verdict.ts';
 import { refuse } from './verdict.ts';
 
@@ -23,6 +25,15 @@ export interface Arrival {
   readonly bytes: number;
   /** Microseconds. */
   readonly at: number;
+  /** From the client over HTTP: what the message came in with. */
+  readonly via?: Carrier | null;
+  /** The client's own id, where the transport gave the request another. */
+  readonly shownId?: RequestId;
+  /** From the client over HTTP at 2026-07-28: its `Mcp-Param-*` headers as received, by lower-case name. */
+  readonly paramHeaders?: ReadonlyMap<string, string>;
+  /** From the server over HTTP: the request in whose stream the message came, and the status of the response. */
+  readonly related?: RequestId | null;
+  readonly status?: number | null;
 }
 
 export type AnswerMessage = Extract<Message, { kind: 'result' | 'error' }>;
@@ -68,7 +79,7 @@ export abstract class Side {
       origin: this.dir === 'c2s' ? 'client' : 'server',
       method: pending.shownMethod,
       tool: pending.tool,
-      id: pending.id,
+      id: pending.shownId,
       status: null,
       bytes: arrival.bytes,
       us: null,
@@ -116,8 +127,10 @@ export abstract class Side {
     pending: Pending | null,
     arrival: Arrival,
     outlet: Outlet,
+    via: Carrier | null = null,
   ): Promise<void> {
-    const text = wireJson(verdict.kind === 'forward' ? verdict.value : message.value);
+    const value = verdict.kind === 'forward' ? verdict.value : message.value;
+    const text = wireJson(value);
     const occurrence: Occurrence = {
       kind: 'message',
       callId: pending?.callId ?? null,
@@ -137,7 +150,7 @@ export abstract class Side {
       this.auditRefusal(error);
       return;
     }
-    if (verdict.kind === 'forward') await outlet.send(text);
+    if (verdict.kind === 'forward') await outlet.send(text, aboutNotification(message.method, pending?.era ?? this.conversation.era, value, via));
   }
 
   /** The request that an answer belongs to, taken out; null for an answer that nobody asked for. */

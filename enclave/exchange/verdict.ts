@@ -17,6 +17,8 @@ export interface Forward {
   readonly code: ErrorCode | null;
   readonly reason: string;
   readonly redactions: number;
+  /** `Mcp-Param-*` headers that go with it (2026-07-28 over HTTP). */
+  readonly headers?: ReadonlyMap<string, string>;
 }
 
 /** The gateway answers by itself. */
@@ -42,6 +44,8 @@ export interface Refuse {
   readonly hint: string;
   /** An upstream's own JSON-RPC error, passed on instead of a denial. */
   readonly upstreamError?: JsonObject;
+  /** The HTTP status that the upstream gave, where clients act on it. */
+  readonly status?: number;
 }
 
 export type Verdict = Forward | Answer | Refuse;
@@ -79,10 +83,15 @@ const malformedNumbers: ReadonlyMap<MalformedCode, number> = new Map<MalformedCo
   ['PARAMS_INVALID', -32602],
 ]);
 
+/** The JSON-RPC code of a message that is refused for its form. */
+export function malformedNumber(code: MalformedCode): number {
+  return malformedNumbers.get(code) ?? -32700;
+}
+
 /** The answer to a message that is refused for its form (JSON-RPC 2.0 section 5.1). */
 export function malformedError(id: RequestId | null, code: MalformedCode, hint: string): JsonObject {
   const data = jsonObject({ code, hint });
-  return errorMessage(id, malformedNumbers.get(code) ?? -32700, `refused by mcp-bastion: ${code}`, data);
+  return errorMessage(id, malformedNumber(code), `refused by mcp-bastion: ${code}`, data);
 }
 
 const protocolNumbers: ReadonlyMap<ErrorCode, number> = new Map<ErrorCode, number>([
@@ -92,13 +101,37 @@ const protocolNumbers: ReadonlyMap<ErrorCode, number> = new Map<ErrorCode, numbe
   ['METHOD_WRONG_KIND', -32600],
   ['CURSOR_UNKNOWN', -32602],
   ['PARAMS_INVALID', -32602],
+  ['META_INVALID', -32602],
+  ['STATE_INVALID', -32602],
+  ['HEADER_MISMATCH', -32020],
 ]);
+
+const HTTP_BAD_REQUEST = 400;
+const HTTP_NOT_FOUND = 404;
+const badRequests: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['REVISION_UNKNOWN', 'ERA_MIXED', 'META_INVALID', 'HEADER_MISMATCH']);
+
+/** The HTTP status of a protocol error of 2026-07-28; null for 200. */
+export function modernStatus(code: number): number | null {
+  if (code === -32601) return HTTP_NOT_FOUND;
+  // HeaderMismatch, MissingRequiredClientCapability, UnsupportedProtocolVersion.
+  return code <= -32020 && code >= -32022 ? HTTP_BAD_REQUEST : null;
+}
+
+/**
+ * The HTTP status that a refused request is answered with; null for 200. Clients tell eras apart by it, and show most
+ * other statuses as a broken connection: a denial by policy is an answer like any other.
+ */
+export function denialStatus(era: Era | null, refusal: Refuse): number | null {
+  if (refusal.status !== undefined) return refusal.status;
+  if (badRequests.has(refusal.code)) return HTTP_BAD_REQUEST;
+  return era === 'modern' && refusal.code === 'METHOD_UNKNOWN' ? HTTP_NOT_FOUND : null;
+}
 
 /**
  * The answer to a denied request: -32001 on revisions up to 2025-11-25, -31001 on 2026-07-28, where the range of -32001
  * is reserved. `data.code` is authoritative on both.
  */
-export function denialError(id: RequestId, era: Era | null, refusal: Refuse, tool: string | null): JsonObject {
+export function denialError(id: RequestId | null, era: Era | null, refusal: Refuse, tool: string | null): JsonObject {
   if (refusal.upstreamError !== undefined) {
     return jsonObject({ jsonrpc: '2.0', id, error: refusal.upstreamError });
   }
@@ -109,5 +142,6 @@ export function denialError(id: RequestId, era: Era | null, refusal: Refuse, too
     tool: tool ?? undefined,
     hint: refusal.hint,
   });
-  return errorMessage(id, number, `denied by mcp-bastion: ${refusal.message}`, data);
+  const verb = refusal.code.startsWith('UPSTREAM_') || refusal.code === 'SESSION_LOST' ? 'failed behind' : 'denied by';
+  return errorMessage(id, number, `${verb} mcp-bastion: ${refusal.message}`, data);
 }

@@ -71,6 +71,17 @@ export function serverName(argv: readonly string[]): string {
   return short === '' ? 'server' : short;
 }
 
+const GENERIC_HOSTS: ReadonlySet<string> = new Set(['mcp', 'api', 'www']);
+
+/** A server id from its URL: the part of the host that tells, without top-level domains. */
+export function serverNameOfUrl(url: string): string {
+  const host = URL.parse(url)?.hostname ?? '';
+  if (/^[0-9.]+$|:/.test(host)) return 'server';
+  const parts = host.split('.').map(shortName).filter((part) => part !== '');
+  const telling = parts.slice(0, Math.max(1, parts.length - 1)).findLast((part) => !GENERIC_HOSTS.has(part)) ?? parts[0] ?? 'server';
+  return telling.slice(0, 24).replace(/-+$/, '');
+}
+
 /** @throws Usage for a name that is no server id */
 export function checkServerName(name: string): string {
   if (/^[a-z0-9-]{1,24}$/.test(name)) return name;

@@ -63,9 +63,9 @@ function pause(ms: number): Promise<'late'> {
 }
 
 /** Starts the server. Rejects with Unavailable (UPSTREAM_SPAWN) if it cannot. */
-export async function startChild(argv: readonly string[], env: Readonly<Record<string, string>>): Promise<Child> {
+export async function startChild(argv: readonly string[], env: Readonly<Record<string, string>>, cwd: string | null = null): Promise<Child> {
   const [command = '', ...args] = argv;
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...env }, detached: true, shell: false });
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...env }, detached: true, shell: false, ...(cwd === null ? {} : { cwd }) });
   await new Promise<void>((resolve, reject) => {
     child.once('spawn', resolve);
     child.once('error', (error) => reject(spawnError(error)));

@@ -14,6 +14,7 @@ const USAGE = `usage: mcp-bastion COMMAND [options]
   up           run an MCP server behind the gateway
   init         write a commented starter policy
   inspect-log  show or verify the audit log
+  token        make a token for clients of the HTTP face
   version      print the version
 
 "mcp-bastion COMMAND --help" says more.
@@ -40,6 +41,10 @@ async function run(command: string, args: string[]): Promise<number> {
     case 'inspect-log': {
       const { inspectLog } = await import('./inspect.ts');
       return inspectLog(args, io);
+    }
+    case 'token': {
+      const { tokenCommand } = await import('./token.ts');
+      return tokenCommand(args, io);
     }
     case 'version':
     case '--version':

@@ -11,6 +11,7 @@ import type { JsonObject, JsonValue } from '../../shared/json/value.ts';
 import { isJsonObject } from '../../shared/json/value.ts';
 import { toolLabel } from '../../shared/label.ts';
 import { TOOL_NAME_LENGTH_MAX } from '../../shared/limits.ts';
+import { readParamHeaders } from '../../shared/mcp/param-headers.ts';
 import type { PinningSettings } from '../policy/types.ts';
 
 export interface Pin {
@@ -30,7 +31,7 @@ export interface JudgedTool {
   readonly was: string | null;
   /** `deny`: neither listed to the client nor callable. */
   readonly decision: Extract<RowDecision, 'allow' | 'alert' | 'deny'>;
-  readonly code: Extract<DeniedCode, 'TOOL_PIN_DRIFT' | 'TOOL_PIN_NEW'> | null;
+  readonly code: Extract<DeniedCode, 'TOOL_PIN_DRIFT' | 'TOOL_PIN_NEW' | 'TOOL_HEADER_INVALID'> | null;
 }
 
 /** SHA-256 of the tool object's canonical JSON (RFC 8785), hex. */
@@ -38,9 +39,12 @@ export function toolDigest(tool: JsonObject): string {
   return sha256Hex(canonicalJson(tool));
 }
 
-function judgeOne(name: string, tool: JsonObject, pin: Pin | undefined, settings: PinningSettings): JudgedTool {
+function judgeOne(name: string, tool: JsonObject, pin: Pin | undefined, settings: ListingSettings): JudgedTool {
   const digest = toolDigest(tool);
   const known = { name, label: toolLabel(name), tool, digest, was: pin?.sha256 ?? null };
+  if (settings.mirrorsParams && readParamHeaders(tool['inputSchema']).kind === 'invalid') {
+    return { ...known, change: 'same', decision: 'deny', code: 'TOOL_HEADER_INVALID' };
+  }
   if (!settings.enabled) return { ...known, change: 'same', decision: 'allow', code: null };
   if (pin === undefined) {
     const decision = settings.onNew === 'block' ? 'deny' : settings.onNew;
@@ -49,6 +53,12 @@ function judgeOne(name: string, tool: JsonObject, pin: Pin | undefined, settings
   if (pin.sha256 === digest) return { ...known, change: 'same', decision: 'allow', code: null };
   const decision = settings.onDrift === 'block' ? 'deny' : 'alert';
   return { ...known, change: 'drift', decision, code: 'TOOL_PIN_DRIFT' };
+}
+
+/** How a listing is judged. */
+export interface ListingSettings extends PinningSettings {
+  /** Clients mirror arguments into headers as a tool's schema says: one whose schema says it wrongly is left out. */
+  readonly mirrorsParams: boolean;
 }
 
 /** What a listing may hold besides tools that can be judged. */
@@ -65,7 +75,7 @@ export type JudgedListing =
 export function judgeListing(
   pages: readonly (readonly JsonValue[])[],
   pins: ReadonlyMap<string, Pin>,
-  settings: PinningSettings,
+  settings: ListingSettings,
 ): JudgedListing {
   const seen = new Set<string>();
   const judged: JudgedTool[][] = [];

@@ -6,7 +6,7 @@ import type { JsonValue } from '../../shared/json/value.ts';
 import type { Ledger } from '../exchange/ledger.ts';
 import type { ExchangeParts } from '../exchange/parts.ts';
 import type { ListingFailure } from './catalog.ts';
-import type { JudgedTool, Pin } from './judge.ts';
+import type { JudgedTool, ListingSettings, Pin } from './judge.ts';
 import { judgeListing, listingDigest } from './judge.ts';
 
 export class Review {
@@ -20,14 +20,20 @@ export class Review {
     this.#ledger = ledger;
   }
 
+  #settings(): ListingSettings {
+    const { policy, face, era } = this.#parts;
+    return { ...policy.pinning, mirrorsParams: face === 'http' && era === 'modern' };
+  }
+
   /** @param pages the `tools` members of the upstream's pages (attacker-controlled) */
   async judge(pages: readonly (readonly JsonValue[])[]): Promise<readonly (readonly JudgedTool[])[] | ListingFailure> {
-    const { pins, policy } = this.#parts;
+    const { pins } = this.#parts;
     try {
       const known = await pins.read();
-      const judged = judgeListing(pages, known, policy.pinning);
+      const judged = judgeListing(pages, known, this.#settings());
       if (judged.kind === 'invalid') return { kind: 'failed', code: 'RESULT_INVALID', message: judged.problem };
       const tools = judged.pages.flat();
+      this.#sayUnusable(tools);
       await this.#recordChanges(tools);
       await this.#recordListing(judged.pages, tools.length);
       if (await this.#keepNew(tools)) return judged.pages;
@@ -40,8 +46,8 @@ export class Review {
   }
 
   async #judgeAgain(pages: readonly (readonly JsonValue[])[]): Promise<readonly (readonly JudgedTool[])[] | ListingFailure> {
-    const { pins, policy } = this.#parts;
-    const judged = judgeListing(pages, await pins.read(), policy.pinning);
+    const { pins } = this.#parts;
+    const judged = judgeListing(pages, await pins.read(), this.#settings());
     if (judged.kind === 'invalid') return { kind: 'failed', code: 'RESULT_INVALID', message: judged.problem };
     const tools = judged.pages.flat();
     if (tools.some((tool) => tool.change === 'new' && tool.decision !== 'deny')) {
@@ -49,6 +55,13 @@ export class Review {
     }
     await this.#recordChanges(tools);
     return judged.pages;
+  }
+
+  #sayUnusable(tools: readonly JudgedTool[]): void {
+    for (const tool of tools) {
+      if (tool.code !== 'TOOL_HEADER_INVALID') continue;
+      this.#parts.log.warn(tool.code, `${tool.label} of ${this.#parts.server} has an x-mcp-header that no client may follow; it is left out`, "the server's vendor can mend it");
+    }
   }
 
   async #recordChanges(tools: readonly JudgedTool[]): Promise<void> {

@@ -9,7 +9,7 @@ import { judgeListing, toolDigest } from '../../../enclave/pins/judge.ts';
 import type { JsonObject, JsonValue } from '../../../shared/json/value.ts';
 import { isJsonObject } from '../../../shared/json/value.ts';
 
-const settings = { enabled: false, onDrift: 'alert', onNew: 'allow', path: null } as const;
+const settings = { enabled: false, onDrift: 'alert', onNew: 'allow', path: null, mirrorsParams: false } as const;
 
 interface Fake {
   readonly catalog: Catalog;
@@ -146,7 +146,7 @@ test('new, same and changed tools are judged as the settings say', () => {
   const tool: JsonObject = { name: 't' };
   const pins = new Map([['t', { sha256: toolDigest(tool), firstSeen: '' }]]);
   const judge = (listed: JsonObject, onDrift: 'alert' | 'block', onNew: 'allow' | 'alert' | 'block'): Partial<JudgedTool> | undefined => {
-    const judged = judgeListing([[listed]], pins, { enabled: true, onDrift, onNew, path: null });
+    const judged = judgeListing([[listed]], pins, { enabled: true, onDrift, onNew, path: null, mirrorsParams: false });
     return judged.kind === 'judged' ? judged.pages[0]?.[0] : undefined;
   };
   const table: readonly [JsonObject, 'alert' | 'block', 'allow' | 'alert' | 'block', string, string, string | null][] = [

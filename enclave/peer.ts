@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+/** One client's conversation with one server: the exchange that judges it and the link that carries it. */
+import type { Recorder } from './audit/recorder.ts';
+import { Exchange } from './exchange.ts';
+import type { Carrier, Clock, Outlet } from './exchange/parts.ts';
+import type { StateSeal } from './exchange/request-state.ts';
+import type { Room } from './exchange/room.ts';
+import type { Log } from './log.ts';
+import type { PinBook } from './pins/book.ts';
+import type { Policy } from './policy/types.ts';
+import type { Link, LinkEvents } from './upstream/link.ts';
+import type { Arrival } from './exchange/side.ts';
+import type { Malformed, Message } from '../shared/jsonrpc/message.ts';
+import type { Era, Revision } from '../shared/mcp/revisions.ts';
+
+/** What all conversations of one process share. */
+export interface House {
+  readonly policy: Policy;
+  readonly recorder: Recorder;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly randomHex: (bytes: number) => string;
+  readonly room: Room;
+  /** Servers that spoke the modern era before, by id. */
+  readonly eras: Map<string, Era>;
+  /** Older revisions are refused. */
+  readonly minRevision: Revision | null;
+  readonly seal: StateSeal;
+}
+
+/** One configured server. */
+export interface Server {
+  readonly name: string;
+  /** True where no other server is configured. */
+  readonly sole: boolean;
+  /** Answers of this server cannot be told apart by the HTTP response they came in. */
+  readonly kind: 'stdio' | 'http';
+  readonly pins: PinBook;
+  /** Rejects with Unavailable where the server cannot be started. */
+  connect(events: LinkEvents, revision: () => Revision | null): Promise<Link>;
+}
+
+export interface PeerOptions {
+  readonly principal: string;
+  /** Null where the client's first message settles it. */
+  readonly era: Era | null;
+  readonly face: 'stdio' | 'http';
+  readonly toClient: Outlet;
+  /** The server answers the request with events. */
+  readonly streaming?: (via: Carrier | null) => void;
+  /** The server ended a stream before its answer, and is asked again after so many milliseconds. */
+  readonly paused?: (via: Carrier | null, retryMs: number) => void;
+  /** The server, or its session, is gone; everything that waited has been answered. */
+  readonly gone: () => void;
+}
+
+/** What a face talks to: one server, or several that look like one. */
+export interface Peer {
+  /** The revision that `initialize` agreed on; null before, and at 2026-07-28. */
+  readonly revision: Revision | null;
+  /** Takes one decoded message of the client's; resolves when it has been dealt with. */
+  clientElement(element: Message | Malformed, arrival: Arrival): Promise<void>;
+  /** The client closed what its requests came in with, which cancels them. */
+  clientLeft(via: Carrier): Promise<void>;
+  /** Whether messages of the server's own come outside of answers; resolves when the server has said so. */
+  openStream(): Promise<'open' | 'unsupported'>;
+  close(): Promise<void>;
+}
+
+/** A peer that is one server. */
+export interface ServerPeer extends Peer {
+  readonly exchange: Exchange;
+}
+
+function sayFault(log: Log, error: unknown): void {
+  const name = error instanceof Error ? `${error.name}: ${error.message}` : 'unknown';
+  const where = error instanceof Error ? (error.stack?.split('\n')[1]?.trim() ?? '') : '';
+  log.error(null, `internal fault, the connection ends (${name} ${where})`, 'please report it');
+}
+
+/** Connects to a server for one client. Rejects with Unavailable where it cannot. */
+export async function openPeer(house: House, server: Server, options: PeerOptions): Promise<ServerPeer> {
+  const session = house.randomHex(8);
+  let link: Link | undefined;
+  let over = false;
+  const end = (): void => {
+    if (over) return;
+    over = true;
+    void exchange.serverGone().then(options.gone, (error: unknown) => {
+      sayFault(house.log, error);
+      options.gone();
+    });
+  };
+  const fault = (error: unknown): void => {
+    sayFault(house.log, error);
+    end();
+  };
+  const exchange: Exchange = new Exchange({
+    server: server.name,
+    soleServer: server.sole,
+    principal: options.principal,
+    session,
+    policy: house.policy,
+    recorder: house.recorder,
+    pins: server.pins,
+    log: house.log,
+    clock: house.clock,
+    toClient: options.toClient,
+    toServer: { send: (text, about) => link?.send(text, about) ?? Promise.resolve() },
+    randomHex: house.randomHex,
+    face: options.face,
+    room: house.room,
+    eras: house.eras,
+    minRevision: house.minRevision,
+    seal: house.seal,
+    ...(options.era === null ? {} : { era: options.era }),
+  });
+  const events: LinkEvents = {
+    frame: (event, from) => exchange.fromServer(event, from),
+    failed: (id, refusal) => exchange.upstreamFailed(id, refusal),
+    waiting: (id) => exchange.waitsFor(id),
+    streaming: (via) => options.streaming?.(via),
+    paused: (via, retryMs) => options.paused?.(via, retryMs),
+    // A client on stdio has no way to learn of it; one on HTTP is told by its status.
+    ...(options.face === 'stdio' ? { renew: () => exchange.renew() } : {}),
+    silent: () => exchange.serverSilent(),
+    lost: end,
+    fault,
+  };
+  link = await server.connect(events, () => exchange.revision);
+  const opened = link;
+  return {
+    exchange,
+    get revision() {
+      return exchange.revision;
+    },
+    clientElement: (element, arrival) => exchange.clientElement(element, arrival),
+    clientLeft: (via) => exchange.clientLeft(via),
+    openStream: () => opened.openStream(),
+    close: async () => {
+      over = true;
+      await opened.close();
+      await exchange.serverGone();
+    },
+  };
+}
