@@ -214,7 +214,7 @@ export const DOOR_ROWS_PER_SECOND_MAX = 100;
 export const JSON_DOCUMENT_BYTES_MAX: number = 256 * 1024;
 
 /** Milliseconds until a server of the transport of 2024-11-05 has to have named where it takes messages. */
-export const SSE_ENDPOINT_MS_MAX = 15_000;
+export const SSE_ENDPOINT_MS_MAX = 10_000;
 /** Milliseconds that a message waits for the server to take the one before it, so that order is kept where it can be. */
 export const POST_ORDER_MS_MAX = 2000;
 
@@ -229,11 +229,11 @@ export const AGGREGATE_REST_MS = 60_000;
 /** Names, URIs or tasks of one server that are remembered to know whose they are: what it may list at once. */
 export const ROUTES_PER_SERVER_MAX = 10_000;
 /** UTF-16 units of a URI or template that is remembered; what is longer is found in other ways or not at all. */
-export const ROUTE_LENGTH_MAX = 4096;
+export const ROUTE_LENGTH_MAX = 2048;
 /** Resource templates of one server that a URI is compared with. */
 export const TEMPLATES_PER_SERVER_MAX = 256;
 /** Pieces, literal or variable, of one resource template: each costs one pass over a URI. */
-export const TEMPLATE_PIECES_MAX = 64;
+export const TEMPLATE_PIECES_MAX = 32;
 /** UTF-16 units of a server's cursor that becomes part of one for all servers: those in use have some hundred. */
 export const SERVER_CURSOR_LENGTH_MAX = 4096;
 /** UTF-16 units of a cursor for all servers: it comes back in a request. */
@@ -245,8 +245,6 @@ export const AGGREGATE_NOTICES_MAX = 1000;
 /** Milliseconds that the requests of a session that ends may take to be answered: a server's process ends in four seconds. */
 export const SESSION_END_MS_MAX = 6000;
 
-/** Milliseconds that a refused request may still send of its body: its client reads the answer meanwhile. */
-export const UNWANTED_BODY_MS_MAX = 2000;
 /** Milliseconds without use after which a session makes room for a new one: clients often leave without a word. */
 export const SESSION_ROOM_MS_MIN = 60_000;
 /** Milliseconds for which the body of a refused request is still read. */

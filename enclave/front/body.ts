@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Reads the body of a POST: identity-encoded UTF-8 JSON, bounded before anything is kept of it. */
 import type { IncomingMessage } from 'node:http';
-import { BODIES_BYTES_MAX, MESSAGE_BYTES_MAX, REQUEST_BODY_MS_MAX, UNWANTED_BODY_MS_MAX } from '../../shared/limits.ts';
+import { BODIES_BYTES_MAX, MESSAGE_BYTES_MAX, REQUEST_BODY_MS_MAX } from '../../shared/limits.ts';
 import { acceptsBoth, isIdentityEncoded, mediaType, singleHeader } from './headers.ts';
 import type { Refusal } from './refusal.ts';
 import { refusal } from './refusal.ts';
@@ -31,16 +31,6 @@ export function judgeBodyHeaders(rawHeaders: readonly string[], answers: 'answer
 
 function tooLarge(): Refusal {
   return refusal(413, 'FRAME_TOO_LARGE', `the body is longer than ${MESSAGE_BYTES_MAX} bytes`, 'send less in one message');
-}
-
-/** Reads past a body that nobody wants, so that its client gets to the answer; one that does not end loses its connection. */
-export function shed(request: IncomingMessage): void {
-  request.resume();
-  if (request.complete) return;
-  const timer = setTimeout(() => {
-    if (!request.complete) request.destroy();
-  }, UNWANTED_BODY_MS_MAX);
-  request.once('close', () => clearTimeout(timer));
 }
 
 /** Shares what all bodies together may take. */

@@ -171,6 +171,8 @@ export class Channel {
   #replyJson(response: ServerResponse, text: string, status: number): void {
     const body = Buffer.from(text, 'utf8');
     response.writeHead(status, { 'content-type': 'application/json', 'content-length': body.length, 'cache-control': 'no-store', ...this.#options.headers('json') });
+    // Whoever asks for much and reads none of it must not hold it in memory for ever.
+    response.setTimeout(CLIENT_STALL_MS_MAX);
     response.end(body);
     this.#options.done?.();
   }

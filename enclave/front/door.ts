@@ -4,13 +4,13 @@
  * What is refused here leaves a row, as long as there are not too many.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { Unavailable } from '../../shared/errors.ts';
 import type { JsonObject } from '../../shared/json/value.ts';
 import { jsonObject } from '../../shared/json/value.ts';
 import { DOOR_ROWS_PER_SECOND_MAX, UNREAD_BODY_MS_MAX } from '../../shared/limits.ts';
 import type { House } from '../peer.ts';
 import type { Authenticator, AuthVerdict } from './auth.ts';
-import { shed } from './body.ts';
 import type { Visit } from './endpoint.ts';
 import { singleHeader } from './headers.ts';
 import type { OriginRules } from './origin.ts';
@@ -62,6 +62,8 @@ export class Door {
   #rows = 0;
   #unrecorded = 0;
   #open = 0;
+  /** Connections with a response under way. */
+  readonly #busy = new WeakSet<Socket>();
 
   constructor(options: DoorOptions) {
     this.#options = options;
@@ -72,11 +74,18 @@ export class Door {
     const { house } = this.#options;
     response.on('error', () => undefined);
     request.on('error', () => undefined);
-    response.once('finish', () => shed(request));
-    this.#open += 1;
-    response.on('close', () => (this.#open -= 1));
+    const { socket } = request;
+    const isQueued = this.#busy.has(socket);
+    if (!isQueued) {
+      this.#busy.add(socket);
+      this.#open += 1;
+      response.on('close', () => {
+        this.#busy.delete(socket);
+        this.#open -= 1;
+      });
+    }
     try {
-      const refused = await this.#enter(request, response);
+      const refused = isQueued ? hangUp(socket) : await this.#enter(request, response);
       if (refused === null) return;
       if (!request.complete) giveUpOn(request);
       await this.#record(refused);
@@ -197,6 +206,13 @@ function giveUpOn(request: IncomingMessage): void {
   setTimeout(() => {
     if (!request.complete) request.destroy();
   }, UNREAD_BODY_MS_MAX).unref();
+}
+
+/** Node never says of a response in a queue that its client is gone: it would count as open for ever. */
+function hangUp(socket: Socket): Refused {
+  socket.destroy();
+  const refused = refusal(400, 'CAPACITY', 'a request came before the one before it was answered', 'wait for each answer, or use more connections');
+  return { refused, who: 'unknown', server: 'door', bytes: 0 };
 }
 
 interface Refused {

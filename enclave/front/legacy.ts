@@ -96,9 +96,9 @@ class Session {
     const channel = new Channel({
       ids: String(number),
       priming: this.revision === PRIMED_FROM,
-      likesEvents: () => this.likesEvents,
+      // A handshake that fails names no session: it is answered as JSON, whose headers can still say so.
+      likesEvents: () => this.likesEvents && this.revision !== null,
       answers,
-      // A handshake that fails names no session.
       headers: (kind) => (kind === 'json' && this.revision === null ? {} : this.headers),
       done: () => this.#settle(number, channel),
       left: () => this.#progress(),

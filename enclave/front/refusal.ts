@@ -2,6 +2,7 @@
 /** What the HTTP face refuses before any server is concerned, and how it says so: a JSON-RPC error with a status. */
 import type { ServerResponse } from 'node:http';
 import type { ErrorCode } from '../../shared/errors.ts';
+import { writeSseEvent } from '../../shared/http/sse.ts';
 import { wireJson } from '../../shared/json/canonical.ts';
 import type { JsonObject } from '../../shared/json/value.ts';
 import { jsonObject, withoutMembers } from '../../shared/json/value.ts';
@@ -46,7 +47,10 @@ export function replyJson(response: ServerResponse, status: number, value: JsonO
 
 /** Refuses a request. */
 export function replyRefusal(response: ServerResponse, refused: Refusal, modern = false): void {
-  replyJson(response, refused.status, refusalMessage(refused, modern), refused.headers);
+  const message = refusalMessage(refused, modern);
+  // A sign of life may have begun a stream before it was known that there is nothing to answer.
+  if (response.headersSent && !response.writableEnded) response.end(writeSseEvent({ data: wireJson(message) }));
+  else replyJson(response, refused.status, message, refused.headers);
 }
 
 /** Answers without a body. */

@@ -225,7 +225,7 @@ export class SseDesk {
     if (batch && session.revision !== BATCHES_AT) {
       return refusal(400, 'BATCH_NOT_ALLOWED', 'a batch is not allowed at this revision', 'send one message per request');
     }
-    const unlike = elements.map((element) => (element.kind === 'request' ? judgeLegacyHeaders(request.rawHeaders, element) : null)).find((found) => found !== null);
+    const unlike = elements.map((element) => judgeLegacyHeaders(request.rawHeaders, element)).find((found) => found !== null);
     return unlike === undefined ? null : withId(unlike, elements);
   }
 

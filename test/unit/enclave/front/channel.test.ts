@@ -25,6 +25,7 @@ test('an answer with nothing before it is JSON, with its status', async () => {
   const { channel, response } = attached();
   await channel.send('{"a":1}', 'answer', 404);
   assert.deepEqual([response.status, response.headers['content-type'], response.text, response.ended], [404, 'application/json', '{"a":1}', true]);
+  assert.equal(response.stallMs, CLIENT_STALL_MS_MAX, 'a client that does not read it loses it');
 });
 
 test('an answer after something else is the last event of a stream', async () => {

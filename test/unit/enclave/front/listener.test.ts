@@ -6,9 +6,9 @@ import { syncBuiltinESMExports } from 'node:module';
 import { PassThrough } from 'node:stream';
 import type { IncomingMessage } from 'node:http';
 import test, { mock } from 'node:test';
-import { BodyReader, shed } from '../../../../enclave/front/body.ts';
+import { BodyReader } from '../../../../enclave/front/body.ts';
 import type { Door } from '../../../../enclave/front/door.ts';
-import { REQUEST_BODY_MS_MAX, REQUEST_HEADER_BYTES_MAX, REQUEST_HEADERS_MS_MAX, UNWANTED_BODY_MS_MAX } from '../../../../shared/limits.ts';
+import { REQUEST_BODY_MS_MAX, REQUEST_HEADER_BYTES_MAX, REQUEST_HEADERS_MS_MAX } from '../../../../shared/limits.ts';
 
 test('the listener bounds headers, time and connections', async () => {
   const seen: { options: ServerOptions; server: Server }[] = [];
@@ -55,18 +55,4 @@ test('a body that comes too slowly ends its connection', async (t) => {
   mock.timers.tick(1);
   assert.equal(request.destroyed, true);
   assert.equal(await read, null);
-});
-
-test('the rest of a refused body is read for a moment only', (t) => {
-  mock.timers.enable({ apis: ['setTimeout'] });
-  t.after(() => mock.timers.reset());
-  const endless = new FakeRequest();
-  shed(endless.asRequest);
-  mock.timers.tick(UNWANTED_BODY_MS_MAX);
-  assert.equal(endless.destroyed, true);
-  const whole = new FakeRequest();
-  shed(whole.asRequest);
-  whole.complete = true;
-  mock.timers.tick(UNWANTED_BODY_MS_MAX);
-  assert.equal(whole.destroyed, false);
 });

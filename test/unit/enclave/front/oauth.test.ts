@@ -8,7 +8,7 @@ import type { AuthVerdict } from '../../../../enclave/front/auth.ts';
 import type { OAuthOptions } from '../../../../enclave/front/oauth.ts';
 import { oauthAuth } from '../../../../enclave/front/oauth.ts';
 import { protectedResourceMetadata, resourceMetadataUrl } from '../../../../enclave/front/resource.ts';
-import { Unavailable, Usage } from '../../../../shared/errors.ts';
+import { Usage } from '../../../../shared/errors.ts';
 
 const ISSUER = 'https://as.example.com/tenant';
 const RESOURCE = 'https://mcp.example.com/mcp';
@@ -328,40 +328,6 @@ test('through an outage known keys serve for an hour, unknown ones are "unavaila
   assert.equal(state.fetched.length, 2);
   assert.equal(shown(await judge(jwt(long), NOW + 3_599_999)), 'ok');
   assert.equal(shown(await judge(jwt(long), NOW + 3_600_000)), 'unavailable');
-});
-
-test('while an issuer is out, who has a known key does not wait for another try', async () => {
-  const { judge, state } = gateway();
-  assert.equal(shown(await judge(good)), 'ok');
-  state.answer = () => {
-    throw new Error('timeout');
-  };
-  const long = jwt({ exp: SECONDS + 7200 });
-  assert.equal(shown(await judge(long, NOW + 700_000)), 'ok');
-  const slow = Promise.withResolvers<unknown>();
-  state.answer = () => slow.promise;
-  assert.equal(shown(await judge(long, NOW + 800_000)), 'ok');
-  assert.equal(state.fetched.length, 3, 'the try goes on meanwhile');
-  slow.resolve({ keys: [jwk(rsa)] });
-  assert.equal(shown(await judge(jwt({ exp: SECONDS + 7200 }, {}, rsa), NOW + 800_001)), 'ok');
-});
-
-test('the reason why keys cannot be had is reported, the most telling one where there are several', async () => {
-  const heard: string[] = [];
-  const report = (problem: string): number => heard.push(problem);
-  const answers: [(url: string) => unknown, RegExp][] = [
-    [() => { throw new Unavailable('UPSTREAM_UNREACHABLE', 'the server refuses connections', ''); }, /^the server refuses connections$/],
-    [() => { throw new Error('secret-canary'); }, /^the exchange failed$/],
-    [() => ({ issuer: `${ISSUER}/`, jwks_uri: KEYS }), /another issuer/],
-    [(url) => (url === WELL_KNOWN[2] ? { issuer: ISSUER } : Promise.reject(new Error('404'))), /no address of keys/],
-    [(url) => (url === KEYS ? { keys: [] } : { issuer: ISSUER, jwks_uri: KEYS }), /no set of keys/],
-  ];
-  for (const [answer, expected] of answers) {
-    const { judge } = gateway({ report }, answer, {});
-    assert.equal(shown(await judge(good)), 'unavailable');
-    assert.match(heard.at(-1) ?? '', expected);
-  }
-  assert.equal(heard.length, answers.length);
 });
 
 test('an issuer that never answers is given up after ten seconds, and asked again later', async () => {
