@@ -118,6 +118,7 @@ export async function serve(options: ServeOptions): Promise<number> {
       path: config.path,
       ...access,
       origins: () => (rules ??= rulesFor(port)),
+      tellsPaths: config.auth.kind === 'none',
       sessionsMax: config.limits.sessions,
       streamsMax: config.limits.streams,
       idleMs: config.limits.idleMs,

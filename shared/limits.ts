@@ -257,3 +257,9 @@ export const FINISHED_MS_MAX = 30_000;
 export const LINGER_MS_MAX = 10_000;
 /** Milliseconds between two attempts at least: a server that says 0 would be asked without pause. */
 export const RETRY_MS_MIN = 100;
+/** UTF-16 units of the long messages to one server that wait for their answer: each is in memory about three times. */
+export const UPSTREAM_BODIES_LENGTH_MAX: number = 128 * 1024 * 1024;
+/** UTF-16 units up to which a message does not count among the long ones. */
+export const UPSTREAM_BODY_FREE_LENGTH: number = 64 * 1024;
+/** Of these, how many one principal may have: clients declare one or two sets of capabilities. */
+export const MODERN_PEERS_PER_PRINCIPAL_MAX = 16;

@@ -33,6 +33,8 @@ export interface DoorOptions {
   readonly routes: ReadonlyMap<string, Route>;
   /** Documents that need no authentication, by path. */
   readonly documents: ReadonlyMap<string, () => { status: number; body: JsonObject }>;
+  /** Whether anybody may know which paths there are. */
+  readonly tellsPaths: boolean;
   /** Responses that may be under way at once. */
   readonly streamsMax: number;
 }
@@ -108,9 +110,6 @@ export class Door {
     const origin = judgeOrigin(origins(), request.rawHeaders);
     if (origin.kind === 'refused') return refuse(refusal(403, origin.code, 'the request comes from elsewhere', origin.hint));
     this.#allowOrigin(request, response);
-    if (this.#open > this.#options.streamsMax) {
-      return refuse(refusal(503, 'CAPACITY', 'too many responses are under way', 'try again later, or raise limits.streams', { headers: { 'retry-after': '10' } }));
-    }
     if (request.method === 'OPTIONS') {
       request.resume();
       replyEmpty(response, 204);
@@ -124,8 +123,15 @@ export class Door {
       replyJson(response, status, body);
       return null;
     }
+    if (this.#open > this.#options.streamsMax) {
+      return refuse(refusal(503, 'CAPACITY', 'too many responses are under way', 'try again later, or raise limits.streams', { headers: { 'retry-after': '10' } }));
+    }
     const route = routes.get(path);
-    if (route === undefined) return refuse(refusal(404, 'PATH_UNKNOWN', 'there is nothing at this path', `try ${listed(routes).join(' or ')}`));
+    if (route === undefined) {
+      // The names of the servers are for those who may use them.
+      const hint = this.#options.tellsPaths ? `try ${listed(routes).join(' or ')}` : 'the gateway prints its paths when it starts';
+      return refuse(refusal(404, 'PATH_UNKNOWN', 'there is nothing at this path', hint));
+    }
     if (/(^|&)access_token=/i.test(query)) return refuse(refusal(400, 'AUTH_INVALID', 'a token stands in the address', 'send it in the Authorization header'));
     const verdict = await auth.authenticate(request.rawHeaders, house.clock.now());
     if (verdict.kind !== 'ok') return refuse(unauthenticated(verdict));

@@ -13,7 +13,7 @@ import { isJsonObject, withMember, withoutMembers } from '../../shared/json/valu
 import type { RequestId } from '../../shared/jsonrpc/id.ts';
 import { isRequestId } from '../../shared/jsonrpc/id.ts';
 import type { Message } from '../../shared/jsonrpc/message.ts';
-import { MODERN_PEERS_MAX } from '../../shared/limits.ts';
+import { MODERN_PEERS_MAX, MODERN_PEERS_PER_PRINCIPAL_MAX } from '../../shared/limits.ts';
 import { META_SUBSCRIPTION_ID, readMeta } from '../../shared/mcp/meta.ts';
 import type { About } from '../exchange/parts.ts';
 import type { House, Peer } from '../peer.ts';
@@ -27,6 +27,8 @@ export interface ModernOptions {
   readonly house: House;
   readonly open: Open;
   readonly separateStreams: boolean;
+  /** Conversations at most: behind each there may be a process. */
+  readonly sessionsMax: number;
   readonly idleMs: number;
 }
 
@@ -129,16 +131,21 @@ export class ModernDesk {
     if (shelf === null) {
       return refusal(503, 'CAPACITY', 'too many clients are served', 'try again later', { id: post.message.id, headers: { 'retry-after': '10' } });
     }
+    // Counted from now on, so that it is not taken for idle while it connects.
+    shelf.open += 1;
     let peer: Peer;
     try {
       peer = await shelf.peer;
     } catch (error) {
+      shelf.open -= 1;
       if (!(error instanceof Unavailable)) throw error;
       house.log.error(error.code, error.message, error.hint);
       return refusal(502, error.code, error.message, error.hint, { number: -31001, id: post.message.id });
     }
-    if (post.response.destroyed) return null;
-    shelf.open += 1;
+    if (post.response.destroyed) {
+      shelf.open -= 1;
+      return null;
+    }
     const channel: Channel = new Channel({
       ids: null,
       priming: false,
@@ -175,7 +182,10 @@ export class ModernDesk {
       known.lastUsed = house.clock.now();
       return known;
     }
-    if (this.#shelves.size >= MODERN_PEERS_MAX && !this.#makeRoom()) return null;
+    const { binding } = post.principal;
+    const own = [...this.#shelves].filter(([name]) => name.startsWith(`${binding}:`));
+    if (own.length >= MODERN_PEERS_PER_PRINCIPAL_MAX && !this.#makeRoom(own)) return null;
+    if (this.#shelves.size >= Math.min(MODERN_PEERS_MAX, this.#options.sessionsMax) && !this.#makeRoom(this.#shelves)) return null;
     const forget = (): void => {
       if (this.#shelves.get(key) === shelf) this.#shelves.delete(key);
     };
@@ -211,10 +221,10 @@ export class ModernDesk {
   }
 
   /** Ends the conversation that was used least recently, if one has nothing under way. */
-  #makeRoom(): boolean {
+  #makeRoom(among: Iterable<[string, Shelf]>): boolean {
     let oldest: [string, Shelf] | null = null;
-    for (const entry of this.#shelves) {
-      if (entry[1].open === 0 && (oldest === null || entry[1].lastUsed < oldest[1].lastUsed)) oldest = entry;
+    for (const entry of among) {
+      if (entry[1].open <= 0 && (oldest === null || entry[1].lastUsed < oldest[1].lastUsed)) oldest = entry;
     }
     if (oldest === null) return false;
     this.#end(...oldest);

@@ -114,6 +114,7 @@ export class HttpLink implements Link {
   /** A notification, or the client's answer to a request of the server's: the server only takes it. */
   async #oneWay(text: string, about: About): Promise<void> {
     try {
+      await this.#renewed(about);
       const response = await this.#post(text, about, this.#closed.signal);
       response.discard();
       if (response.status === 404 && this.#session !== null) this.#lose();
@@ -130,6 +131,7 @@ export class HttpLink implements Link {
     const post: Post = { id, via: about.via, abort: new AbortController(), lastEventId: null, retryMs: RETRY_MS_DEFAULT };
     this.#posts.add(post);
     try {
+      await this.#renewed(about);
       const session = about.era === 'modern' || about.method === 'initialize' ? null : this.#session;
       let response = await this.#post(text, about, post.abort.signal);
       if (response.status === 404 && session !== null) {
@@ -152,6 +154,12 @@ export class HttpLink implements Link {
       this.#posts.delete(post);
       clearTimeout(post.lingering);
     }
+  }
+
+  /** While the handshake is repeated there is no session that a message could name; the handshake itself needs none. */
+  async #renewed(about: About): Promise<void> {
+    const handshake = about.method === 'initialize' || about.method === 'notifications/initialized';
+    if (!handshake && about.era !== 'modern') await this.#renewing;
   }
 
   /** One handshake serves all requests that met the loss of the same session. */

@@ -9,6 +9,8 @@ import { Agent, buildConnector } from 'undici';
 import type { Dispatcher } from 'undici';
 import { Unavailable } from '../../shared/errors.ts';
 import {
+  UPSTREAM_BODIES_LENGTH_MAX,
+  UPSTREAM_BODY_FREE_LENGTH,
   UPSTREAM_CONNECT_MS_MAX,
   UPSTREAM_HEADER_BYTES_MAX,
   UPSTREAM_HEADERS_MS_MAX,
@@ -77,8 +79,9 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     keepAliveMaxTimeout: UPSTREAM_IDLE_HINT_MS_MAX,
   });
   const aborts = new Aborts();
+  const load: Load = { length: 0 };
   return {
-    send: (request) => exchange(agent, aborts, request),
+    send: (request) => exchange({ agent, aborts, load }, request),
     close: () => agent.destroy(),
   };
 }
@@ -124,12 +127,45 @@ function createConnector({ allowPrivate, resolve = resolveBySystem, ca }: HttpCl
   };
 }
 
-async function exchange(agent: Agent, aborts: Aborts, request: UpstreamRequest): Promise<UpstreamResponse> {
-  const { signal } = request;
+/** What the long bodies of one client take together. */
+interface Load {
+  length: number;
+}
+
+/**
+ * Takes room for a long body, which is held in memory until its answer ends: calls that never end would take all there
+ * is. What it gives lets go of it, once.
+ */
+function enter(load: Load, length: number): () => void {
+  if (length <= UPSTREAM_BODY_FREE_LENGTH) return () => {};
+  if (load.length > 0 && load.length + length > UPSTREAM_BODIES_LENGTH_MAX) {
+    throw new Unavailable('UPSTREAM_UNREACHABLE', 'too many long messages wait for their answer', 'try again when some are answered');
+  }
+  load.length += length;
+  let isInside = true;
+  return () => {
+    if (isInside) load.length -= length;
+    isInside = false;
+  };
+}
+
+interface Shared {
+  readonly agent: Agent;
+  readonly aborts: Aborts;
+  readonly load: Load;
+}
+
+async function exchange({ agent, aborts, load }: Shared, request: UpstreamRequest): Promise<UpstreamResponse> {
+  const { signal, body } = request;
   signal?.throwIfAborted();
   const own = new AbortController();
   const options = dispatchOptions(request, own.signal);
-  const forget = signal === null ? () => {} : aborts.add(signal, () => own.abort());
+  const leave = enter(load, body?.length ?? 0);
+  const unlisten = signal === null ? () => {} : aborts.add(signal, () => own.abort());
+  const forget = (): void => {
+    unlisten();
+    leave();
+  };
   try {
     const answer = await unlessAborted(agent.request(options), own.signal);
     // A body that fails before anybody reads it must not end the process.

@@ -5,6 +5,8 @@ import type { ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import { createServer as createRawServer } from 'node:net';
 import test from 'node:test';
+import type { UpstreamResponse } from '../../../../enclave/upstream/http.ts';
+import { UPSTREAM_BODIES_LENGTH_MAX } from '../../../../shared/limits.ts';
 import { client, get, listen, readUntil, serve, serveRaw, text, turn, unavailable } from './servers.ts';
 
 test('a request arrives as it was made, asks for no encoding, and its answer comes back', async (t) => {
@@ -215,4 +217,25 @@ test('a body that nobody reads is not taken from the server', async (t) => {
   });
   assert.ok(written < 32 * 1024 * 1024, `${written} bytes were written`);
   response.discard();
+});
+
+test('long bodies whose answers do not come are refused beyond a sum, and short ones still go', async (t) => {
+  const held: ServerResponse[] = [];
+  const url = await serve(t, (request, response) => {
+    request.resume();
+    held.push(response);
+  });
+  const http = client(t);
+  const body = 'x'.repeat(UPSTREAM_BODIES_LENGTH_MAX / 4);
+  const long = (): Promise<UpstreamResponse> => http.send(get(url, { method: 'POST', body }));
+  const open = [long(), long(), long(), long()];
+  await assert.rejects(long(), unavailable('UPSTREAM_UNREACHABLE', /too many long messages/));
+  const short = http.send(get(url, { method: 'POST', body: '{}' }));
+  while (held.length < 5) await turn();
+  for (const response of held) response.end();
+  for (const response of await Promise.all([...open, short])) assert.equal(await text(response), '');
+  const again = long();
+  while (held.length < 6) await turn();
+  held.at(-1)?.end();
+  assert.equal(await text(await again), '');
 });
