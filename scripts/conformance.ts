@@ -4,9 +4,9 @@
  * to score through the gateway, check by check. Other proxies are measured beside it.
  *
  *   node scripts/conformance.ts [--only server|client|stdio] [--set 2025-11-25|2026-07-28] [--no-peers]
- *                               [--gateway mcp-bastion|pipe] [--json FILE] [--keep]
+ *                               [--gateway mcp-bastion|pipe] [--json FILE] [--readme] [--keep]
  *
- * --gateway pipe puts a byte pipe into the gateway's place over HTTP, to try the bench itself. --keep leaves the logs.
+ * --readme puts the tables into README.md. --gateway pipe puts a byte pipe into the gateway's place over HTTP, to try the bench itself. --keep leaves the logs.
  * Exit code: 0 as direct; 1 differs, with the checks named; 2 usage; 3 could not be run.
  */
 import { spawnSync } from 'node:child_process';
@@ -17,8 +17,9 @@ import { parseArgs } from 'node:util';
 import { Bench } from './conformance/bench.ts';
 import type { Options } from './conformance/bench.ts';
 import { killAllAtExit } from './conformance/processes.ts';
+import { intoReadme } from './readme.ts';
 
-const USAGE = 'usage: conformance [--only server|client|stdio] [--set 2025-11-25|2026-07-28] [--no-peers] [--gateway mcp-bastion|pipe] [--json FILE] [--keep]';
+const USAGE = 'usage: conformance [--only server|client|stdio] [--set 2025-11-25|2026-07-28] [--no-peers] [--gateway mcp-bastion|pipe] [--json FILE] [--readme] [--keep]';
 
 function usage(problem: string): never {
   process.stderr.write(`conformance: error: ${problem}\n${USAGE}\n`);
@@ -30,9 +31,9 @@ function oneOf<Name extends string>(option: string, value: string | undefined, n
   return names.find((name) => name === value) ?? usage(`--${option} has to be ${names.join(' or ')}`);
 }
 
-function readOptions(): Options & { json: string | undefined; keep: boolean } {
+function readOptions(): Options & { json: string | undefined; keep: boolean; readme: boolean } {
   const strings = { only: { type: 'string' }, set: { type: 'string' }, gateway: { type: 'string' }, json: { type: 'string' } } as const;
-  const flags = { peers: { type: 'boolean', default: true }, keep: { type: 'boolean', default: false } } as const;
+  const flags = { peers: { type: 'boolean', default: true }, keep: { type: 'boolean', default: false }, readme: { type: 'boolean', default: false } } as const;
   let values;
   try {
     ({ values } = parseArgs({ options: { ...strings, ...flags }, allowNegative: true }));
@@ -51,6 +52,7 @@ function readOptions(): Options & { json: string | undefined; keep: boolean } {
     peers: values.peers,
     json: values.json,
     keep: values.keep,
+    readme: values.readme,
   };
 }
 
@@ -64,6 +66,7 @@ try {
   await bench.run();
   process.stdout.write(bench.report());
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(bench.json(), null, 2)}\n`);
+  if (options.readme) intoReadme('conformance', bench.tables());
   process.exitCode = bench.exitCode;
 } catch (error) {
   process.stderr.write(`conformance: error: ${error instanceof Error ? error.message : String(error)}\n`);

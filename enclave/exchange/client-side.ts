@@ -252,6 +252,7 @@ export class ClientSide extends Side {
     if (answer.kind !== 'result' || sha256Hex(canonicalJson(answer.result)) !== handshake.answer) return false;
     await this.#tell('notifications/initialized', undefined, 'gateway renews the session');
     this.context.catalog.invalidate();
+    this.conversation.fromServer.clear();
     return true;
   }
 

@@ -133,6 +133,13 @@ export class InFlight {
     return this.#tokens.has(keyOf(token));
   }
 
+  /** Forgets all of them: the peer that made them is another one now. */
+  clear(): void {
+    this.#pending.clear();
+    this.#tokens.clear();
+    this.#late.clear();
+  }
+
   /** The oldest request that waits under a progress token. */
   holderOf(token: JsonValue | undefined): Pending | undefined {
     return isRequestId(token) ? this.#tokens.get(keyOf(token))?.[0] : undefined;

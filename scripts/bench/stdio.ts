@@ -169,12 +169,6 @@ function table(names: readonly string[], results: readonly Summary[], direct: Su
   return `${lines.join('\n')}\n`;
 }
 
-function intoReadme(text: string): void {
-  const file = join(import.meta.dirname, '..', '..', 'README.md');
-  const marked = /(<!-- bench:stdio -->\n)[^]*(<!-- \/bench:stdio -->)/;
-  writeFileSync(file, readFileSync(file, 'utf8').replace(marked, (_all, from: string, to: string) => `${from}${text}${to}`));
-}
-
 try {
   const ways = [
     { name: 'direct', argv: server },
@@ -194,7 +188,7 @@ try {
   } else if (direct !== undefined) {
     const text = table(ways.map(({ name }) => name), results, direct);
     process.stdout.write(text);
-    if (values.readme === true) intoReadme(text);
+    if (values.readme === true) intoReadme('bench:stdio', text);
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });

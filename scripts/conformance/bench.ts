@@ -200,13 +200,19 @@ export class Bench {
     return this.#comparisons.some((each) => each.unexpected.length > 0 || each.stale.length > 0) ? 1 : 0;
   }
 
-  report(): string {
+  /** The tables of what ran. */
+  tables(): string {
     const parts: string[] = [];
     if (this.#overHttp.length > 0) {
       const columns = ['direct', this.#options.through, 'mcp-proxy', 'supergateway'];
       parts.push(table('checks passed/failed', columns, this.#overHttp));
     }
     if (this.#overStdio.length > 0) parts.push(table('stdio: checks passed/failed', ['without', 'with'], this.#overStdio));
+    return parts.join('\n');
+  }
+
+  report(): string {
+    const parts = [this.tables()];
     for (const reason of this.#invalid) parts.push(`cannot be compared: ${reason}\n`);
     for (const { name, unexpected, stale: outdated } of this.#comparisons) {
       const lines = unexpected.map(({ scenario, check, before, after, detail }) => `  ${scenario}: ${check}: ${before} -> ${after}${detail === '' ? '' : `: ${detail.slice(0, 300)}`}`);
