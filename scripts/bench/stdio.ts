@@ -9,11 +9,12 @@
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
+import { intoReadme } from '../readme.ts';
 
 const { values } = parseArgs({ options: { json: { type: 'boolean' }, readme: { type: 'boolean' }, rounds: { type: 'string' }, calls: { type: 'string' } } });
 const ROUNDS = Number(values.rounds ?? '5');

@@ -25,11 +25,19 @@ test('the error codes are these', () => {
     'BATCH_TOO_LARGE', 'BATCH_NOT_ALLOWED',
   ]);
   assert.deepEqual(union('DeniedCode'), [
-    'TOOL_DENIED', 'TOOL_NOT_ALLOWED', 'TOOL_NOT_LISTED', 'TOOL_PIN_DRIFT', 'TOOL_PIN_NEW', 'APPROVAL_REQUIRED',
-    'METHOD_DENIED', 'METHOD_UNKNOWN', 'METHOD_WRONG_KIND', 'METHOD_WRONG_DIRECTION', 'ERA_MIXED', 'REVISION_UNKNOWN',
+    'TOOL_DENIED', 'TOOL_NOT_ALLOWED', 'TOOL_NOT_LISTED', 'TOOL_PIN_DRIFT', 'TOOL_PIN_NEW', 'TOOL_HEADER_INVALID', 'APPROVAL_REQUIRED',
+    'METHOD_DENIED', 'METHOD_UNKNOWN', 'METHOD_WRONG_KIND', 'METHOD_WRONG_DIRECTION', 'ERA_MIXED', 'ERA_DOWNGRADE', 'REVISION_UNKNOWN',
     'ID_IN_FLIGHT', 'ID_UNKNOWN', 'PROGRESS_UNKNOWN', 'RESULT_TYPE_UNKNOWN', 'RESULT_INVALID', 'CURSOR_UNKNOWN', 'CANCELLED', 'CHANGE_MERGED',
-    'IN_FLIGHT_LIMIT', 'REDACTION_TIMEOUT',
+    'IN_FLIGHT_LIMIT', 'HEADER_MISMATCH', 'META_INVALID', 'STATE_INVALID', 'NOTIFICATION_UNASKED', 'MEDIA_TYPE', 'ACCEPT_INVALID',
+    'METHOD_NOT_ALLOWED', 'PATH_UNKNOWN', 'SESSION_REQUIRED', 'SESSION_UNKNOWN', 'EVENT_UNKNOWN', 'CAPACITY', 'REDACTION_TIMEOUT',
+    'HOST_REFUSED', 'ORIGIN_REFUSED', 'AUTH_REQUIRED', 'AUTH_INVALID', 'AUTH_SCOPE',
   ]);
+  assert.deepEqual(union('UnavailableCode'), [
+    'AUDIT_UNAVAILABLE', 'AUDIT_LOCKED', 'AUDIT_ROLLBACK', 'AUDIT_CORRUPT', 'AUDIT_KEY', 'LISTING_FAILED', 'PIN_STORE',
+    'UPSTREAM_GONE', 'UPSTREAM_SPAWN', 'UPSTREAM_ADDRESS', 'UPSTREAM_UNREACHABLE', 'UPSTREAM_PROTOCOL', 'UPSTREAM_STATUS',
+    'UPSTREAM_AUTH', 'SESSION_LOST', 'LISTEN_FAILED', 'AUTH_UNAVAILABLE', 'FILE_UNREADABLE', 'FILE_EXISTS',
+  ]);
+  assert.deepEqual(union('UsageCode'), ['POLICY_INVALID', 'CONFIG_INVALID', 'SECRET_IN_CONFIG', 'USAGE']);
 });
 
 test('every error code is used somewhere', () => {
@@ -75,9 +83,11 @@ test('packages with a single owner are imported by that owner only', () => {
   const owners = new Map([
     ['better-sqlite3', ['enclave/store/sqlite.ts']],
     ['re2', ['enclave/policy/regex.ts']],
-    ['yaml', ['enclave/policy/document.ts', 'enclave/pins/lockfile.ts']],
-    ['zod', ['enclave/policy/document.ts', 'enclave/pins/lockfile.ts']],
+    ['yaml', ['enclave/document/yaml.ts', 'enclave/pins/lockfile.ts']],
+    ['zod', ['enclave/document/explain.ts', 'enclave/policy/document.ts', 'enclave/config/document.ts', 'enclave/pins/lockfile.ts']],
     ['pino', ['enclave/log.ts']],
+    ['jose', ['enclave/front/oauth.ts']],
+    ['undici', ['enclave/upstream/http.ts']],
   ]);
   for (const [name, expected] of owners) {
     const importers = readdirSync(join(root, 'enclave'), { recursive: true, encoding: 'utf8' })
