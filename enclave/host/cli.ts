@@ -20,6 +20,9 @@ const USAGE = `usage: mcp-bastion COMMAND [options]
 "mcp-bastion COMMAND --help" says more.
 `;
 
+/** What is wrong stands in a file, not on the command line. */
+const aboutDocuments: ReadonlySet<string> = new Set(['POLICY_INVALID', 'CONFIG_INVALID', 'SECRET_IN_CONFIG']);
+
 const EXIT_USAGE = 2;
 const EXIT_UNABLE = 3;
 
@@ -72,7 +75,7 @@ async function main(): Promise<number> {
     return await run(command, args);
   } catch (error) {
     if (!(error instanceof Usage) && !(error instanceof Unavailable)) throw error;
-    const who = command === '' || error.code === 'POLICY_INVALID' ? 'mcp-bastion' : command;
+    const who = command === '' || aboutDocuments.has(error.code) ? 'mcp-bastion' : command;
     process.stderr.write(`${who}: error: ${error.message}\nhint: ${error.hint}\n`);
     return error instanceof Usage ? EXIT_USAGE : EXIT_UNABLE;
   }

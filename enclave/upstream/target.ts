@@ -140,7 +140,7 @@ function networkProblem(url: URL, { allowPrivate }: UrlOptions): Problem | null 
 }
 
 /** How to reach what is refused only because nobody allowed it. */
-export const PRIVATE_HINT = 'if this server is meant to be there, set allow_private: true for it';
+export const PRIVATE_HINT = 'if this server is meant to be there, set allow_private: true for it, or give --allow-private';
 
 /** RFC 6761 section 6.3: these names mean this machine, whatever a resolver says. */
 function classOf(host: string): AddressClass | null {
