@@ -263,3 +263,22 @@ export const UPSTREAM_BODIES_LENGTH_MAX: number = 128 * 1024 * 1024;
 export const UPSTREAM_BODY_FREE_LENGTH: number = 64 * 1024;
 /** Of these, how many one principal may have: clients declare one or two sets of capabilities. */
 export const MODERN_PEERS_PER_PRINCIPAL_MAX = 16;
+
+/** Bytes of an enclave image file: what Node reads in one piece; real images have some hundred MiB. */
+export const EIF_BYTES_MAX: number = 2 * 1024 * 1024 * 1024 - 1;
+/** Sections of an enclave image file: its header has no room for more. */
+export const EIF_SECTIONS_MAX = 32;
+/** Bytes of the kernel command line of an image: COMMAND_LINE_SIZE of x86_64 and aarch64 Linux. */
+export const EIF_CMDLINE_BYTES_MAX = 2048;
+/** Bytes of an image's metadata: it may hold what Docker says about the container. */
+export const EIF_METADATA_BYTES_MAX: number = 1024 * 1024;
+/** Bytes of an image's signature section, as the platform bounds it. */
+export const EIF_SIGNATURE_BYTES_MAX = 32_768;
+/** Entries of one ramdisk: Node, its libraries, the product and a model are some thousand. */
+export const CPIO_ENTRIES_MAX = 100_000;
+/** Bytes of a path in a ramdisk: PATH_MAX of Linux. */
+export const CPIO_PATH_BYTES_MAX = 4096;
+/** Bytes that a compressed ramdisk may decompress to where two images are compared. */
+export const RAMDISK_BYTES_MAX: number = 2 * 1024 * 1024 * 1024 - 1;
+/** Bytes of a key, certificate or list of measurements that is given on a command line. */
+export const EIF_INPUT_BYTES_MAX: number = 64 * 1024;

@@ -6,8 +6,12 @@ function refuse(problem: string, hint: string): Checked<never> {
   return { ok: false, problem, hint };
 }
 
+/** Who rows name where no server is concerned, or all are. */
+const RESERVED: ReadonlySet<string> = new Set(['gateway', 'door']);
+
 /** A server id, as it stands in policy, pins and log. */
 export function serverId(text: string): Checked<string> {
+  if (RESERVED.has(text)) return refuse('the gateway itself has this name in the log', 'choose another');
   if (/^[a-z0-9-]{1,24}$/.test(text)) return { ok: true, value: text };
   return refuse('this is not a server id', 'use 1 to 24 of a-z, 0-9 and -');
 }

@@ -228,6 +228,8 @@ export class ServerSide extends Side {
       }
     }
     await this.passNotification(message, verdict, pending, arrival, this.parts.toClient, (pending ?? carrying)?.via ?? null);
+    // A subscription that its server ended gets no answer: its response ends here.
+    if (pending?.method === 'subscriptions/listen' && pending.via !== null) this.parts.toClient.unanswered?.(pending.via);
   }
 
   /** The client's request that a message of the server's belongs to: by its stream, its subscription or its token. */

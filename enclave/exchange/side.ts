@@ -27,6 +27,8 @@ export interface Arrival {
   readonly at: number;
   /** From the client over HTTP: what the message came in with. */
   readonly via?: Carrier | null;
+  /** A message that the gateway itself makes in the client's place. */
+  readonly origin?: 'gateway';
   /** The client's own id, where the transport gave the request another. */
   readonly shownId?: RequestId;
   /** From the client over HTTP at 2026-07-28: its `Mcp-Param-*` headers as received, by lower-case name. */
@@ -76,7 +78,7 @@ export abstract class Side {
     return {
       callId: pending.callId,
       dir: this.dir,
-      origin: this.dir === 'c2s' ? 'client' : 'server',
+      origin: arrival.origin ?? (this.dir === 'c2s' ? 'client' : 'server'),
       method: pending.shownMethod,
       tool: pending.tool,
       id: pending.shownId,
@@ -135,7 +137,7 @@ export abstract class Side {
       kind: 'message',
       callId: pending?.callId ?? null,
       dir: this.dir,
-      origin: this.dir === 'c2s' ? 'client' : 'server',
+      origin: arrival.origin ?? (this.dir === 'c2s' ? 'client' : 'server'),
       type: 'notification',
       method: this.shownMethod(message.method),
       tool: pending?.tool ?? null,
