@@ -282,3 +282,5 @@ export const CPIO_PATH_BYTES_MAX = 4096;
 export const RAMDISK_BYTES_MAX: number = 2 * 1024 * 1024 * 1024 - 1;
 /** Bytes of a key, certificate or list of measurements that is given on a command line. */
 export const EIF_INPUT_BYTES_MAX: number = 64 * 1024;
+/** Milliseconds that a server may take to accept a notification or an answer: it has nothing else to do with it. */
+export const TAKE_MS_MAX = 60_000;

@@ -19,6 +19,7 @@ import {
   RETRY_MS_MAX,
   RETRY_MS_MIN,
   SHUTDOWN_GRACE_MS,
+  TAKE_MS_MAX,
 } from '../../shared/limits.ts';
 import type { About, Carrier } from '../exchange/parts.ts';
 import type { Refuse } from '../exchange/verdict.ts';
@@ -43,6 +44,8 @@ interface Post {
   readonly id: RequestId;
   readonly via: Carrier | null;
   readonly abort: AbortController;
+  /** The session that it went out in; its stream is taken up in no other. */
+  session: string | null;
   /** Set once the server answers with events. */
   lastEventId: string | null;
   retryMs: number;
@@ -62,6 +65,8 @@ function within(ms: number, done: Promise<void>): Promise<void> {
 export class HttpLink implements Link {
   readonly #options: HttpLinkOptions;
   readonly #posts = new Set<Post>();
+  /** Messages that the server only takes, while it does not. */
+  readonly #untaken = new Set<AbortController>();
   readonly #closed = new AbortController();
   #session: string | null = null;
   #stream: Promise<'open' | 'unsupported'> | null = null;
@@ -77,14 +82,15 @@ export class HttpLink implements Link {
     if (this.#closed.signal.aborted) return;
     if (about.kind === 'request') {
       await this.#before;
+      // What goes out after the end would be executed with nobody there to end it.
+      if (this.#closed.signal.aborted) return;
       void this.#request(text, about).catch(this.#options.events.fault);
       return;
     }
     if (about.method === 'notifications/cancelled') this.#cancel(about);
     // 2026-07-28: a client sends requests and nothing else over HTTP.
     if (about.era === 'modern') return;
-    const sent = this.#before.then(() => this.#oneWay(text, about));
-    void sent.catch(this.#options.events.fault);
+    const sent = this.#before.then(() => this.#oneWay(text, about)).catch(this.#options.events.fault);
     // A server that never takes one message must not hold up all that follow.
     this.#before = within(POST_ORDER_MS_MAX, sent);
     await this.#before;
@@ -113,14 +119,22 @@ export class HttpLink implements Link {
 
   /** A notification, or the client's answer to a request of the server's: the server only takes it. */
   async #oneWay(text: string, about: About): Promise<void> {
+    const abort = new AbortController();
+    this.#untaken.add(abort);
+    const late = setTimeout(() => abort.abort(), TAKE_MS_MAX).unref();
     try {
       await this.#renewed(about);
-      const response = await this.#post(text, about, this.#closed.signal);
+      if (this.#closed.signal.aborted) return;
+      const session = this.#session;
+      const response = await this.#post(text, about, abort.signal);
       response.discard();
-      if (response.status === 404 && this.#session !== null) this.#lose();
+      if (response.status === 404 && session !== null) this.#sessionEnded(session);
     } catch (error) {
-      if (this.#closed.signal.aborted || error instanceof Unavailable) return;
+      if (abort.signal.aborted || error instanceof Unavailable) return;
       throw error;
+    } finally {
+      clearTimeout(late);
+      this.#untaken.delete(abort);
     }
     if (about.method === 'notifications/initialized') void this.openStream();
   }
@@ -128,7 +142,7 @@ export class HttpLink implements Link {
   async #request(text: string, about: About): Promise<void> {
     const { events } = this.#options;
     const id = about.id ?? '';
-    const post: Post = { id, via: about.via, abort: new AbortController(), lastEventId: null, retryMs: RETRY_MS_DEFAULT };
+    const post: Post = { id, via: about.via, abort: new AbortController(), session: null, lastEventId: null, retryMs: RETRY_MS_DEFAULT };
     this.#posts.add(post);
     try {
       await this.#renewed(about);
@@ -138,13 +152,14 @@ export class HttpLink implements Link {
         response.discard();
         if (!(await this.#renew(session))) {
           await events.failed(id, sessionLost());
-          this.#lose();
+          this.#lose(session);
           return;
         }
         // 404 says that the request was not taken: it may be sent again.
         response = await this.#post(text, about, post.abort.signal);
       }
       if (about.method === 'initialize') this.#learnSession(response);
+      post.session = this.#session;
       await this.#answer(response, post, about);
     } catch (error) {
       if (post.abort.signal.aborted) return;
@@ -170,6 +185,7 @@ export class HttpLink implements Link {
     this.#renewing ??= (async () => {
       this.#session = null;
       this.#stream = null;
+      this.#standalone.lastEventId = null;
       const renewed = await renew();
       if (!renewed) this.#session ??= lost;
       return renewed;
@@ -177,6 +193,15 @@ export class HttpLink implements Link {
       this.#renewing = null;
     });
     return this.#renewing;
+  }
+
+  /** The server no longer knows a session: it is made anew where that can be, else it is lost. */
+  #sessionEnded(session: string): void {
+    void this.#renew(session)
+      .then((renewed) => {
+        if (!renewed) this.#lose(session);
+      })
+      .catch(this.#options.events.fault);
   }
 
   #learnSession(response: UpstreamResponse): void {
@@ -220,7 +245,8 @@ export class HttpLink implements Link {
       events.paused(post.via, post.retryMs);
       await delay(post.retryMs, undefined, { signal: post.abort.signal });
       if (!events.waiting(post.id)) return;
-      const next = await this.#get(post.lastEventId, post.abort.signal);
+      // A session that was made anew meanwhile knows nothing of the stream.
+      const next = post.session === this.#session ? await this.#get(post.lastEventId, post.abort.signal) : null;
       if (next === null) {
         await events.failed(post.id, endedEarly());
         return;
@@ -268,17 +294,19 @@ export class HttpLink implements Link {
   readonly #standalone: { lastEventId: string | null; retryMs: number } = { lastEventId: null, retryMs: RETRY_MS_DEFAULT };
 
   /** A stream of events, or null where the server has none to give. */
-  async #get(lastEventId: string | null, signal: AbortSignal): Promise<UpstreamResponse | null> {
+  async #get(lastEventId: string | null, signal: AbortSignal, resumed: 'first' | 'again' = 'again'): Promise<UpstreamResponse | null> {
     const { client, url, headers, revision } = this.#options;
     const own: Record<string, string> = { accept: 'text/event-stream' };
-    if (this.#session !== null) own['mcp-session-id'] = this.#session;
+    const session = this.#session;
+    if (session !== null) own['mcp-session-id'] = session;
     const version = revision();
     if (version !== null) own['mcp-protocol-version'] = version;
     if (lastEventId !== null) own['last-event-id'] = lastEventId;
     const response = await client.send({ method: 'GET', url, headers: { ...own, ...headers }, body: null, signal });
     if (response.status === 200 && kindOf(response) === 'events') return response;
     response.discard();
-    if (response.status === 404 && this.#session !== null) this.#lose();
+    // Some servers that have no stream say so by 404, but none that had it open before.
+    if (response.status === 404 && session !== null && resumed === 'again') this.#sessionEnded(session);
     return null;
   }
 
@@ -289,19 +317,28 @@ export class HttpLink implements Link {
 
   async #openStream(): Promise<'open' | 'unsupported'> {
     const { signal } = this.#closed;
+    const session = this.#session;
     try {
-      const response = await this.#get(null, signal);
+      const response = await this.#get(null, signal, 'first');
       if (response === null) return 'unsupported';
-      void this.#keepStream(response).catch(this.#options.events.fault);
+      void this.#keepStream(response, session)
+        .then(() => this.#forgetStream(session))
+        .catch(this.#options.events.fault);
       return 'open';
     } catch (error) {
-      if (signal.aborted || error instanceof Unavailable) return 'unsupported';
-      throw error;
+      if (!signal.aborted && !(error instanceof Unavailable)) throw error;
+      this.#forgetStream(session);
+      return 'unsupported';
     }
   }
 
+  /** Whoever asks for the stream again has it opened again, unless a session that was made anew has its own. */
+  #forgetStream(session: string | null): void {
+    if (this.#session === session) this.#stream = null;
+  }
+
   /** Reads the server's own stream, and opens it again when it ends, ever more slowly while it keeps ending. */
-  async #keepStream(first: UpstreamResponse): Promise<void> {
+  async #keepStream(first: UpstreamResponse, session: string | null): Promise<void> {
     const { signal } = this.#closed;
     let response: UpstreamResponse | null = first;
     for (let failures = 0; response !== null || failures < RESUME_ATTEMPTS_MAX; ) {
@@ -313,6 +350,7 @@ export class HttpLink implements Link {
       if (signal.aborted) return;
       try {
         await delay(Math.min(this.#standalone.retryMs * 2 ** Math.min(failures, 5), RETRY_MS_MAX), undefined, { signal });
+        if (this.#session !== session) return;
         response = await this.#get(this.#standalone.lastEventId, signal);
         if (response === null) return;
       } catch (error) {
@@ -324,8 +362,8 @@ export class HttpLink implements Link {
     }
   }
 
-  #lose(): void {
-    if (this.#session === null) return;
+  #lose(session: string): void {
+    if (this.#session !== session) return;
     this.#session = null;
     this.#options.events.lost();
   }
@@ -336,6 +374,7 @@ export class HttpLink implements Link {
     this.#session = null;
     this.#closed.abort();
     for (const post of this.#posts) post.abort.abort();
+    for (const abort of this.#untaken) abort.abort();
     if (session === null) return;
     const { client, url, headers, revision } = this.#options;
     const own: Record<string, string> = { 'mcp-session-id': session };
