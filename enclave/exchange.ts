@@ -10,6 +10,7 @@ import type { RequestId } from '../shared/jsonrpc/id.ts';
 import type { Malformed, Message } from '../shared/jsonrpc/message.ts';
 import { decodeMessage, guessId } from '../shared/jsonrpc/message.ts';
 import type { Revision } from '../shared/mcp/revisions.ts';
+import { LISTING_OLD_MS } from '../shared/limits.ts';
 import { ClientSide } from './exchange/client-side.ts';
 import { Conversation } from './exchange/conversation.ts';
 import { Ledger } from './exchange/ledger.ts';
@@ -50,6 +51,8 @@ export class Exchange {
       visible: (name) => parts.policy.decideTool(parts.server, name, parts.soleServer).kind !== 'deny',
       now: parts.clock.now,
       randomHex: parts.randomHex,
+      // 2026-07-28 over HTTP has no session whose end or notifications would tell of a change.
+      oldAfterMs: parts.face === 'http' && parts.era === 'modern' ? LISTING_OLD_MS : null,
     });
     const context = { parts, conversation: this.#conversation, catalog, ledger };
     this.#client = new ClientSide(context);

@@ -279,8 +279,45 @@ export const CPIO_ENTRIES_MAX = 100_000;
 /** Bytes of a path in a ramdisk: PATH_MAX of Linux. */
 export const CPIO_PATH_BYTES_MAX = 4096;
 /** Bytes that a compressed ramdisk may decompress to where two images are compared. */
-export const RAMDISK_BYTES_MAX: number = 2 * 1024 * 1024 * 1024 - 1;
+export const RAMDISK_BYTES_MAX: number = 1024 * 1024 * 1024;
 /** Bytes of a key, certificate or list of measurements that is given on a command line. */
 export const EIF_INPUT_BYTES_MAX: number = 64 * 1024;
 /** Milliseconds that a server may take to accept a notification or an answer: it has nothing else to do with it. */
 export const TAKE_MS_MAX = 60_000;
+/** Bytes up to which one body is read however much all bodies take: what all responses together may add is small. */
+export const BODY_FREE_BYTES: number = 64 * 1024;
+
+/** Bytes of an attestation document: its payload, and at most 1024 around it. */
+export const ATTESTATION_BYTES_MAX: number = 17 * 1024;
+/** Bytes of its payload, by AWS's description. */
+export const ATTESTATION_PAYLOAD_BYTES_MAX: number = 16 * 1024;
+/** Bytes of user_data, nonce and public_key each: what AWS signs, though its text says 512 in one place. */
+export const ATTESTATION_FIELD_BYTES_MAX = 1024;
+/** Bytes of the user_data that the gateway writes: what every description of the device allows. */
+export const STATEMENT_BYTES_MAX = 512;
+/** Bytes of a nonce that proves freshness at least: 128 bits cannot be foreseen. */
+export const NONCE_BYTES_MIN = 16;
+/** Authorities of an attestation document, the root included: AWS uses four. */
+export const CABUNDLE_MAX = 8;
+/** Milliseconds between an attestation document's own time and that at which it is verified. */
+export const ATTESTATION_AGE_MS_MAX = 300_000;
+/** Milliseconds by which this machine's clock may be wrong where it decides about a period. */
+export const CLOCK_SKEW_MS_MAX = 60_000;
+/** Nested items of a CBOR document: attestation documents have three levels. */
+export const CBOR_DEPTH_MAX = 4;
+/** Nested elements of a DER document: certificates have seven levels. */
+export const DER_DEPTH_MAX = 12;
+/** Bytes of one certificate of an attestation document, by AWS's description. */
+export const CERTIFICATE_BYTES_MAX = 1024;
+/** Bytes of a certificate's serial number (RFC 5280 section 4.1.2.2). */
+export const SERIAL_BYTES_MAX = 20;
+/** Attributes of a name in a certificate: AWS uses six. */
+export const NAME_ATTRIBUTES_MAX = 16;
+/** Extensions of a certificate: AWS uses five. */
+export const EXTENSIONS_MAX = 16;
+/** Bytes of the trust file of a verifier: 32 registers and three digests take about 5 KiB. */
+export const ATTESTATION_TRUST_BYTES_MAX: number = 64 * 1024;
+/** Bytes of a document that an enclave boots with, as a verifier reads it: a lockfile of all pins is the longest. */
+export const BOOT_DOCUMENT_BYTES_MAX: number = 64 * 1024 * 1024;
+/** Milliseconds for which calls are judged by one listing where nothing tells of changes (2026-07-28 over HTTP). */
+export const LISTING_OLD_MS = 60_000;

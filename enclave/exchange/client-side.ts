@@ -70,7 +70,9 @@ export class ClientSide extends Side {
       await this.#end(message, pending, late, arrival);
       return;
     }
-    if (fromClient.full) {
+    // Clients of 2026-07-28 share a conversation over HTTP: how many requests they have there is bounded at the door.
+    const shared = this.parts.face === 'http' && this.parts.era === 'modern';
+    if (fromClient.full && !shared) {
       const full = refuse('IN_FLIGHT_LIMIT', 'too many requests wait for their answer', 'wait for answers first');
       await this.#end(message, pending, full, arrival);
       return;
@@ -375,6 +377,8 @@ export class ClientSide extends Side {
 
   /** The transport cannot get an answer to one request: it is answered with an error that says so, and recorded. */
   async upstreamFailed(id: RequestId, refusal: Refuse): Promise<void> {
+    // A server that went away may come back with other tools.
+    if (refusal.code === 'UPSTREAM_UNREACHABLE') this.context.catalog.invalidate();
     const pending = this.conversation.fromClient.get(id);
     if (pending !== undefined) await this.#answerFailed(pending, refusal);
   }

@@ -31,6 +31,8 @@ export interface Snapshot {
   readonly tools: ReadonlyMap<string, JudgedTool>;
   /** Milliseconds since 1970 until which clients may be served without a new listing (2026-07-28 `ttlMs`). */
   readonly freshUntil: number;
+  /** Milliseconds since 1970. */
+  readonly listedAt: number;
 }
 
 /** A listing that did not come about. */
@@ -49,6 +51,8 @@ export interface CatalogParts {
   readonly visible: (name: string) => boolean;
   readonly now: () => number;
   readonly randomHex: (bytes: number) => string;
+  /** Milliseconds after which calls are judged by a new listing, if the server's `ttlMs` is not longer; null for never. */
+  readonly oldAfterMs?: number | null;
 }
 
 function failed(code: ErrorCode, message: string): ListingFailure {
@@ -84,9 +88,16 @@ export class Catalog {
     this.#stale = true;
   }
 
-  /** The snapshot that calls are judged by; lists first if there is none. */
+  /** The snapshot that calls are judged by; lists first if there is none, or if it is too old. */
   current(): Promise<Listing> {
-    return this.#snapshot === null ? this.refresh() : Promise.resolve(this.#snapshot);
+    const last = this.#snapshot;
+    return last === null || this.#isOld(last) ? this.refresh() : Promise.resolve(last);
+  }
+
+  /** Where nobody tells the gateway of changes, what was listed is true for a while only. */
+  #isOld(listing: Snapshot): boolean {
+    const { oldAfterMs = null } = this.#parts;
+    return oldAfterMs !== null && this.#parts.now() >= Math.max(listing.freshUntil, listing.listedAt + oldAfterMs);
   }
 
   /** The listing for a client's first page: a new one, unless the server said that the last is still fresh. */
@@ -193,6 +204,7 @@ export class Catalog {
       pages,
       tools: byName,
       freshUntil: ttl === 0 ? 0 : this.#parts.now() + ttl,
+      listedAt: this.#parts.now(),
     };
   }
 }

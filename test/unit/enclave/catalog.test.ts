@@ -18,7 +18,7 @@ interface Fake {
 }
 
 /** A catalog over pages that a function gives by cursor. */
-function over(pageOf: (cursor: string | null, count: number) => GatewayAnswer, hidden: readonly string[] = []): Fake {
+function over(pageOf: (cursor: string | null, count: number) => GatewayAnswer, hidden: readonly string[] = [], oldAfterMs: number | null = null): Fake {
   const asked: (string | null)[] = [];
   let ids = 0;
   const fake: Fake = {
@@ -36,6 +36,7 @@ function over(pageOf: (cursor: string | null, count: number) => GatewayAnswer, h
       visible: (name) => !hidden.includes(name),
       now: () => fake.now,
       randomHex: () => `snap${(ids += 1)}`,
+      oldAfterMs,
     }),
   };
   return fake;
@@ -160,5 +161,22 @@ test('new, same and changed tools are judged as the settings say', () => {
   for (const [listed, onDrift, onNew, change, decision, code] of table) {
     const judged = judge(listed, onDrift, onNew);
     assert.deepEqual([judged?.change, judged?.decision, judged?.code], [change, decision, code]);
+  }
+});
+
+test('calls are judged by a new listing when the last is old, and by no newer one while the server calls it fresh', async () => {
+  const ttls: readonly (readonly [ttlMs: number, oldAfterMs: number | null, ms: number, listings: number])[] = [
+    [0, 60_000, 59_999, 1],
+    [0, 60_000, 60_000, 2],
+    [90_000, 60_000, 60_000, 1],
+    [90_000, 60_000, 90_000, 2],
+    [0, null, 1e9, 1],
+  ];
+  for (const [ttlMs, oldAfterMs, ms, listings] of ttls) {
+    const fake = over(() => result({ tools: tools('a'), ttlMs }), [], oldAfterMs);
+    await fake.catalog.current();
+    fake.now += ms;
+    await fake.catalog.current();
+    assert.equal(fake.asked.length, listings, `${ttlMs} ${oldAfterMs} ${ms}`);
   }
 });
