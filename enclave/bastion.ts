@@ -22,8 +22,6 @@ export interface BastionParts {
   /** Where clients find the gateway; each server has a path of its own below. */
   readonly path: string;
   readonly auth: Authenticator;
-  /** Whether whoever asks may know which servers there are. */
-  readonly tellsPaths: boolean;
   /** Known once the listener has its port. */
   readonly origins: () => OriginRules;
   readonly documents: ReadonlyMap<string, JsonObject>;
@@ -108,7 +106,7 @@ export function createBastion(parts: BastionParts): Bastion {
   ]);
   for (const [at, body] of parts.documents) documents.set(at, () => ({ status: 200, body }));
   return {
-    door: new Door({ house, origins: parts.origins, auth: parts.auth, routes, documents, streamsMax: parts.streamsMax, tellsPaths: parts.tellsPaths }),
+    door: new Door({ house, origins: parts.origins, auth: parts.auth, routes, documents, streamsMax: parts.streamsMax }),
     paths,
     sweep: () => {
       for (const endpoint of endpoints) endpoint.sweep(house.clock.now());

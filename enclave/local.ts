@@ -190,7 +190,7 @@ async function reachServer(house: LocalHouse, config: HttpServer, options: PeerO
   }
 }
 
-/** A server over HTTP behind: only the client ends the session. */
+/** A server over HTTP behind: the session ends with the client, or when the server lost it and cannot have it back. */
 async function relayHttp(house: LocalHouse, config: HttpServer, outside: Promise<Ending>): Promise<number> {
   const output = clientOutput();
   const { ended, end } = awaitEnding();
@@ -199,7 +199,11 @@ async function relayHttp(house: LocalHouse, config: HttpServer, outside: Promise
     era: null,
     face: 'stdio',
     toClient: streamOutlet(output),
-    gone: () => house.log.warn('SESSION_LOST', `the session at ${config.name} is gone`, 'start the connection again'),
+    // Only the end of the gateway tells a client on stdio that it has to begin anew.
+    gone: () => {
+      house.log.error('SESSION_LOST', `the session at ${config.name} is gone`, 'start the connection again');
+      end({ kind: 'server' });
+    },
   });
   const { exchange } = peer;
   const client = pumpFrames(process.stdin, {
@@ -221,7 +225,7 @@ async function relayHttp(house: LocalHouse, config: HttpServer, outside: Promise
   if (ending.kind === 'fault') sayFault(house.log, ending.error);
   await house.close(ending.kind);
   await servers.close();
-  return ending.kind === 'fault' ? 3 : 0;
+  return ending.kind === 'fault' || ending.kind === 'server' ? 3 : 0;
 }
 
 /** Runs the one configured server behind the client's stdio. */

@@ -5,6 +5,7 @@ import { Exchange } from './exchange.ts';
 import type { Carrier, Clock, Outlet } from './exchange/parts.ts';
 import type { StateSeal } from './exchange/request-state.ts';
 import type { Room } from './exchange/room.ts';
+import type { TaskOwners } from './exchange/task-owners.ts';
 import type { Log } from './log.ts';
 import type { PinBook } from './pins/book.ts';
 import type { Policy } from './policy/types.ts';
@@ -21,6 +22,7 @@ export interface House {
   readonly clock: Clock;
   readonly randomHex: (bytes: number) => string;
   readonly room: Room;
+  readonly taskOwners: TaskOwners;
   /** Servers that spoke the modern era before, by id. */
   readonly eras: Map<string, Era>;
   /** Older revisions are refused. */
@@ -111,6 +113,7 @@ export async function openPeer(house: House, server: Server, options: PeerOption
     face: options.face,
     room: house.room,
     eras: house.eras,
+    ...(options.face === 'http' ? { taskOwners: house.taskOwners } : {}),
     minRevision: house.minRevision,
     seal: house.seal,
     ...(options.era === null ? {} : { era: options.era }),

@@ -118,7 +118,6 @@ export async function serve(options: ServeOptions): Promise<number> {
       path: config.path,
       ...access,
       origins: () => (rules ??= rulesFor(port)),
-      tellsPaths: config.auth.kind === 'none',
       sessionsMax: config.limits.sessions,
       streamsMax: config.limits.streams,
       idleMs: config.limits.idleMs,
@@ -132,6 +131,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     const timer = setInterval(() => bastion.sweep(), SWEEP_MS);
     await stop;
     clearInterval(timer);
+    bastion.door.close();
     await bastion.close();
     await Promise.all([listener.close(), servers.close()]);
   } catch (error) {

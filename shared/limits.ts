@@ -321,3 +321,5 @@ export const ATTESTATION_TRUST_BYTES_MAX: number = 64 * 1024;
 export const BOOT_DOCUMENT_BYTES_MAX: number = 64 * 1024 * 1024;
 /** Milliseconds for which calls are judged by one listing where nothing tells of changes (2026-07-28 over HTTP). */
 export const LISTING_OLD_MS = 60_000;
+/** Tasks whose principal is remembered. */
+export const TASK_OWNERS_MAX = 65_536;

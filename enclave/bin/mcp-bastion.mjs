@@ -46,7 +46,7 @@ child.on('message', (message) => {
 // A client that was killed says nothing; its death shows in who the parent is.
 const parent = process.ppid;
 setInterval(() => {
-  if (process.ppid !== parent && child.connected) child.send({ orphaned: true });
+  if (process.ppid !== parent && child.connected) child.send({ orphaned: true }, () => undefined);
 }, 1000).unref();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 child.on('error', (error) => refuse(`cannot start ${pinned ?? process.execPath} (${error.code})`, 'run "npm run setup" again'));

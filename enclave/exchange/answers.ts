@@ -70,6 +70,8 @@ export function offersModern(result: JsonObject): boolean {
 
 /** Judges a result that answers a client's request. */
 export function judgeResult(policy: Policy, pending: Pending, value: JsonObject, result: JsonObject): Verdict {
+  const greets = pending.method === 'initialize' || pending.method === 'server/discover';
+  if (greets && ('inputRequests' in result || result['resultType'] === 'input_required')) return invalid(`an answer to ${pending.method} asks for input`);
   if (pending.method === 'initialize') return judgeInitialize(value, result);
   if (pending.method === 'server/discover') return judgeDiscover(value, result);
   if (pending.era === 'modern') return judgeModernResult(policy, pending, value, result);

@@ -105,7 +105,6 @@ export class ClientSide extends Side {
     const name = params?.['name'];
     const tool = message.method === 'tools/call' && typeof name === 'string' ? toolLabel(name) : null;
     const era = this.parts.era ?? eraOfMessage(message);
-    if (era === 'modern' && isJsonObject(params?.['_meta'])) this.conversation.modernMeta = params['_meta'];
     return {
       id: detached(message.id),
       shownId: detached(arrival.shownId ?? message.id),
@@ -252,9 +251,10 @@ export class ClientSide extends Side {
     if (handshake?.answer === undefined || handshake.answer === null) return false;
     const answer = await this.#ask('initialize', handshake.params, 'gateway renews the session', LISTING_MS_MAX);
     if (answer.kind !== 'result' || sha256Hex(canonicalJson(answer.result)) !== handshake.answer) return false;
+    // Before the server may ask again: what it asks from then on belongs to the new session.
+    this.conversation.fromServer.clear();
     await this.#tell('notifications/initialized', undefined, 'gateway renews the session');
     this.context.catalog.invalidate();
-    this.conversation.fromServer.clear();
     return true;
   }
 

@@ -16,6 +16,7 @@ import { judgeEmbedded } from './embedded.ts';
 import { judgeParamHeaders, paramHeadersFor } from './param-headers.ts';
 import type { ExchangeParts } from './parts.ts';
 import { openState } from './request-state.ts';
+import { judgeTask } from './task-owners.ts';
 import type { Refuse, Verdict } from './verdict.ts';
 import { forward, forwardWithAlert, refuse, refuseByPolicy } from './verdict.ts';
 
@@ -54,6 +55,9 @@ function judgeEra(parts: ExchangeParts, conversation: Conversation, message: Req
   }
   if (message.method === 'initialize' && requested !== null) {
     return refuse('ERA_MIXED', 'initialize carries the metadata of 2026-07-28', 'use one protocol era per connection');
+  }
+  if (parts.face === 'http' && message.method === 'initialize' && conversation.revision !== null) {
+    return refuse('ERA_MIXED', 'the session is initialized already', 'open a new one for another handshake');
   }
   if (parts.face === 'http' && conversation.era === 'modern') return judgeMeta(message);
   if (conversation.era === null || conversation.era === era) return null;
@@ -230,6 +234,11 @@ async function redactCall(context: ClientContext, message: RequestMessage): Prom
 export async function judgeClientRequest(context: ClientContext, received: RequestMessage, pending: Pending, headers: ReceivedHeaders): Promise<Verdict> {
   const mixed = judgeEra(context.parts, context.conversation, received);
   if (mixed !== null) return mixed;
+  const foreign = judgeTask(context.parts, received);
+  if (foreign !== null) return foreign;
+  const meta = received.params?.['_meta'];
+  // What was refused above says nothing that the gateway's own listing could repeat.
+  if (pending.era === 'modern' && isJsonObject(meta)) context.conversation.modernMeta = meta;
   const opened = openState(context.parts, received, pending.stateContext);
   if ('kind' in opened) return opened;
   const { message } = opened;

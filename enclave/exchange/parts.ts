@@ -9,6 +9,7 @@ import type { PinBook } from '../pins/book.ts';
 import type { Policy } from '../policy/types.ts';
 import type { StateSeal } from './request-state.ts';
 import type { Room } from './room.ts';
+import type { TaskOwners } from './task-owners.ts';
 
 /** The HTTP exchange that a client's message came in with. The data path only hands it through. */
 export type Carrier = object;
@@ -70,6 +71,8 @@ export interface ExchangeParts {
   readonly eras?: Map<string, Era>;
   /** Older revisions are refused. */
   readonly minRevision?: Revision | null;
+  /** Whose tasks are whose, where several principals share a server; one for all conversations of a process. */
+  readonly taskOwners?: TaskOwners;
   /** Wraps `requestState`; without it, states pass as they are. */
   readonly seal?: StateSeal;
   /** The share of the audit log's queue; one for all conversations of a process. */

@@ -18,6 +18,7 @@ import type { Pending } from './conversation.ts';
 import { detached, detachedText, progressTokenOf } from './conversation.ts';
 import { sealState } from './request-state.ts';
 import { judgeStream } from './streams.ts';
+import { ownTasks } from './task-owners.ts';
 import type { AnswerMessage, Arrival, SideContext } from './side.ts';
 import { Side } from './side.ts';
 import type { Refuse, Verdict } from './verdict.ts';
@@ -85,7 +86,7 @@ export class ServerSide extends Side {
     if (pending === null) return this.recordUnasked(message, arrival);
     const verdict = this.#judgeAnswer(message, pending);
     this.#learn(message, pending, verdict);
-    const value = verdict.kind === 'forward' ? privateCache(this.parts, pending, sealState(this.parts, verdict.value, pending.stateContext, pending.round)) : message.value;
+    const value = verdict.kind === 'forward' ? ownTasks(this.parts, pending, privateCache(this.parts, pending, sealState(this.parts, verdict.value, pending.stateContext, pending.round))) : message.value;
     const text = wireJson(value);
     const moves = await this.recordAnswer(message, pending, verdict, arrival, text);
     if (pending.settle !== undefined) {
@@ -136,6 +137,7 @@ export class ServerSide extends Side {
     }
     if (pending.method === 'server/discover' && offersModern(message.result)) this.parts.eras?.set(this.parts.server, 'modern');
     const taskId = this.taskIdOf(message);
+    if (taskId !== null && pending.method === 'tools/call') this.parts.taskOwners?.add(this.parts.server, taskId, this.parts.principal);
     if (taskId !== null && pending.method === 'tools/call' && pending.tool !== null) {
       conversation.tasks.add(taskId, pending.tool, pending.progressToken);
     }
@@ -278,7 +280,7 @@ export class ServerSide extends Side {
   #liveToken(token: JsonValue | undefined, carrying: Pending | null): boolean {
     if (!isRequestId(token)) return false;
     // 2026-07-28 over HTTP: progress travels with its own request, or it could tell one client of another's.
-    if (this.parts.era === 'modern' && carrying !== null) return carrying.progressToken === token || this.conversation.tasks.hasToken(token);
+    if (this.parts.era === 'modern' && carrying !== null) return carrying.progressToken === token;
     return this.conversation.fromClient.hasToken(token) || this.conversation.tasks.hasToken(token);
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Which notifications may travel in which HTTP response at 2026-07-28: what a subscription did not ask for, and log
- * messages that no request asked for, end here. On stdio a server sends what it likes.
+ * messages that no request asked for, end here. To a client on stdio a server sends what it likes.
  */
 import type { JsonValue } from '../../shared/json/value.ts';
 import type { NotificationMessage } from './client.ts';

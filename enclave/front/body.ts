@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Reads the body of a POST: identity-encoded UTF-8 JSON, bounded before anything is kept of it. */
 import type { IncomingMessage } from 'node:http';
-import { BODIES_BYTES_MAX, MESSAGE_BYTES_MAX, REQUEST_BODY_MS_MAX } from '../../shared/limits.ts';
+import { BODIES_BYTES_MAX, BODY_FREE_BYTES, MESSAGE_BYTES_MAX, REQUEST_BODY_MS_MAX } from '../../shared/limits.ts';
 import { acceptsBoth, isIdentityEncoded, mediaType, singleHeader } from './headers.ts';
 import type { Refusal } from './refusal.ts';
 import { refusal } from './refusal.ts';
@@ -33,14 +33,18 @@ function tooLarge(): Refusal {
   return refusal(413, 'FRAME_TOO_LARGE', `the body is longer than ${MESSAGE_BYTES_MAX} bytes`, 'send less in one message');
 }
 
-/** Shares what all bodies together may take. */
+/**
+ * Shares what all bodies together may take, from their first byte until their message has been dealt with: a server that
+ * takes nothing would have the gateway hold whatever clients send.
+ */
 export class BodyReader {
   #bytes = 0;
 
-  /** The body, a refusal, or null where the client went away. */
+  /** The body, which counts until it is released, a refusal, or null where the client went away. */
   async read(request: IncomingMessage): Promise<Uint8Array | Refusal | null> {
     const chunks: Uint8Array[] = [];
     let bytes = 0;
+    let isKept = false;
     const timer = setTimeout(() => request.destroy(), REQUEST_BODY_MS_MAX);
     try {
       // The request outlives a body that is too long: its client has to be told.
@@ -49,15 +53,22 @@ export class BodyReader {
         bytes += chunk.length;
         this.#bytes += chunk.length;
         if (bytes > MESSAGE_BYTES_MAX) return tooLarge();
-        if (this.#bytes > BODIES_BYTES_MAX) return refusal(503, 'CAPACITY', 'too many bodies are being read', 'try again later', { headers: { 'retry-after': '1' } });
+        // Small ones always fit, so that a few clients with long messages shut nobody out.
+        if (bytes > BODY_FREE_BYTES && this.#bytes > BODIES_BYTES_MAX) return refusal(503, 'CAPACITY', 'too many long bodies are under way', 'try again later', { headers: { 'retry-after': '1' } });
         chunks.push(chunk);
       }
+      isKept = true;
       return Buffer.concat(chunks);
     } catch {
       return null;
     } finally {
       clearTimeout(timer);
-      this.#bytes -= bytes;
+      if (!isKept) this.#bytes -= bytes;
     }
+  }
+
+  /** Called once for each body, when its message has been dealt with. */
+  release(body: Uint8Array): void {
+    this.#bytes -= body.length;
   }
 }

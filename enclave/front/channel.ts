@@ -114,6 +114,8 @@ export class Channel {
     this.#primed ||= after !== null;
     this.stream();
     for (const event of this.#kept) if (event.seq > from) this.#write(response, event);
+    // Nobody waits for it here: a client that asks again and again and reads nothing would have it all kept in memory.
+    if (response.writableNeedDrain) void this.#untilDrained(response);
     if (this.complete) this.#finish();
     return true;
   }

@@ -33,8 +33,6 @@ export interface DoorOptions {
   readonly routes: ReadonlyMap<string, Route>;
   /** Documents that need no authentication, by path. */
   readonly documents: ReadonlyMap<string, () => { status: number; body: JsonObject }>;
-  /** Whether anybody may know which paths there are. */
-  readonly tellsPaths: boolean;
   /** Responses that may be under way at once. */
   readonly streamsMax: number;
 }
@@ -64,11 +62,17 @@ export class Door {
   #rows = 0;
   #unrecorded = 0;
   #open = 0;
+  #closing = false;
   /** Connections with a response under way. */
   readonly #busy = new WeakSet<Socket>();
 
   constructor(options: DoorOptions) {
     this.#options = options;
+  }
+
+  /** Lets nobody in any more. */
+  close(): void {
+    this.#closing = true;
   }
 
   /** Answers one request. Never rejects. */
@@ -123,18 +127,19 @@ export class Door {
       replyJson(response, status, body);
       return null;
     }
+    if (this.#closing) return refuse(refusal(503, 'CAPACITY', 'the gateway is ending', 'try again later', { headers: { 'retry-after': '5' } }));
     if (this.#open > this.#options.streamsMax) {
       return refuse(refusal(503, 'CAPACITY', 'too many responses are under way', 'try again later, or raise limits.streams', { headers: { 'retry-after': '10' } }));
     }
-    const route = routes.get(path);
-    if (route === undefined) {
-      // The names of the servers are for those who may use them.
-      const hint = this.#options.tellsPaths ? `try ${listed(routes).join(' or ')}` : 'the gateway prints its paths when it starts';
-      return refuse(refusal(404, 'PATH_UNKNOWN', 'there is nothing at this path', hint));
-    }
+    const nothing = (hint: string): Refused => refuse(refusal(404, 'PATH_UNKNOWN', 'there is nothing at this path', hint));
+    // Clients look for metadata before they have a token.
+    if (path.startsWith('/.well-known/')) return nothing('the gateway has no such document');
     if (/(^|&)access_token=/i.test(query)) return refuse(refusal(400, 'AUTH_INVALID', 'a token stands in the address', 'send it in the Authorization header'));
     const verdict = await auth.authenticate(request.rawHeaders, house.clock.now());
     if (verdict.kind !== 'ok') return refuse(unauthenticated(verdict));
+    const route = routes.get(path);
+    // Which servers there are is for those who may use them.
+    if (route === undefined) return nothing(`try ${listed(routes).join(' or ')}`);
     const outcome = await route.visit({ request, response, principal: verdict.principal, at });
     return outcome === null ? null : { ...outcome, who: verdict.principal.name, server: route.name };
   }

@@ -85,6 +85,14 @@ export class Endpoint {
     const body = await this.#options.bodies.read(visit.request);
     if (body === null) return null;
     if (!(body instanceof Uint8Array)) return this.#refuse(visit, body, 0);
+    try {
+      return await this.#read(visit, body);
+    } finally {
+      this.#options.bodies.release(body);
+    }
+  }
+
+  async #read(visit: Visit, body: Uint8Array): Promise<{ refused: Refusal; bytes: number } | null> {
     const decoded = decodeMessage(body, 'c2s');
     if (decoded.kind === 'malformed') return this.#refuse(visit, malformed(decoded), body.length);
     const elements = decoded.kind === 'single' ? [decoded.element] : decoded.elements;
@@ -161,8 +169,8 @@ export class Endpoint {
     }
     const last = singleHeader(rawHeaders, 'last-event-id');
     if (last.kind === 'repeated') return this.#refuse(visit, refusal(400, 'EVENT_UNKNOWN', 'the Last-Event-ID header is repeated', 'send it once'), 0);
-    await this.#legacy.listen(session, response, last.kind === 'one' ? last.value : null);
-    return null;
+    const refused = await this.#legacy.listen(session, response, last.kind === 'one' ? last.value : null);
+    return refused === null ? null : this.#refuse(visit, refused, 0);
   }
 
   sweep(now: number): void {

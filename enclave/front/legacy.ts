@@ -201,7 +201,7 @@ export class LegacyDesk {
   /** The session that an id names for this principal; one of another principal is as unknown as none. */
   find(id: string, principal: Principal): Session | null {
     const session = this.#sessions.get(id);
-    if (session === undefined || session.binding !== principal.binding) return null;
+    if (session === undefined || session.peer === null || session.binding !== principal.binding) return null;
     session.lastUsed = this.#options.house.clock.now();
     return session;
   }
@@ -302,23 +302,16 @@ export class LegacyDesk {
     await Promise.all(post.elements.map((element) => peer.clientElement(element, arrival)));
   }
 
-  /** GET: the client's own stream. */
-  async listen(session: Session, response: ServerResponse, lastEventId: string | null): Promise<void> {
+  /** GET: the client's own stream. Returns what is refused. */
+  async listen(session: Session, response: ServerResponse, lastEventId: string | null): Promise<Refusal | null> {
     const { peer } = session;
-    if (peer === null || session.revision === null) {
-      replyRefusal(response, refusal(400, 'SESSION_REQUIRED', 'the session is not initialized yet', 'finish the handshake first'));
-      return;
-    }
+    if (peer === null || session.revision === null) return refusal(400, 'SESSION_REQUIRED', 'the session is not initialized yet', 'finish the handshake first');
     if (lastEventId === null && (await peer.openStream()) === 'unsupported') {
-      replyRefusal(response, refusal(405, 'METHOD_NOT_ALLOWED', 'the server has no stream of its own', 'answers come with their requests', { headers: { allow: 'POST, DELETE' } }));
-      return;
+      return refusal(405, 'METHOD_NOT_ALLOWED', 'the server has no stream of its own', 'answers come with their requests', { headers: { allow: 'POST, DELETE' } });
     }
-    if (session.ended) {
-      replyRefusal(response, unknownSession());
-      return;
-    }
-    if (session.listen(response, lastEventId) === 'ok') return;
-    replyRefusal(response, refusal(400, 'EVENT_UNKNOWN', 'that event was never sent or is kept no longer', 'open the stream without Last-Event-ID'));
+    if (session.ended) return unknownSession();
+    if (session.listen(response, lastEventId) === 'ok') return null;
+    return refusal(400, 'EVENT_UNKNOWN', 'that event was never sent or is kept no longer', 'open the stream without Last-Event-ID');
   }
 
   /** DELETE. */

@@ -197,7 +197,7 @@ export class SseDesk {
   }
 
   async #post(visit: Visit): Promise<Outcome> {
-    const { request, response } = visit;
+    const { request } = visit;
     if (request.method !== 'POST') return this.#refuse(visit, notAllowed('POST', 'send messages with POST'));
     const session = this.#find(visit);
     if (session === null) return this.#refuse(visit, LegacyDesk.unknown());
@@ -206,6 +206,16 @@ export class SseDesk {
     const body = await this.#options.bodies.read(request);
     if (body === null) return null;
     if (!(body instanceof Uint8Array)) return this.#refuse(visit, body);
+    try {
+      return await this.#read(visit, session, body);
+    } finally {
+      // The session's own bound holds for what waits behind it.
+      this.#options.bodies.release(body);
+    }
+  }
+
+  async #read(visit: Visit, session: Session, body: Uint8Array): Promise<Outcome> {
+    const { response } = visit;
     const decoded = decodeMessage(body, 'c2s');
     if (decoded.kind === 'malformed') return this.#refuse(visit, malformed(decoded), body.length);
     const elements = decoded.kind === 'single' ? [decoded.element] : decoded.elements;

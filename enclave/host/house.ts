@@ -11,6 +11,7 @@ import { openAuditLog } from '../audit/log.ts';
 import type { Clock } from '../exchange/parts.ts';
 import type { StateSeal } from '../exchange/request-state.ts';
 import { Room } from '../exchange/room.ts';
+import { TaskOwners } from '../exchange/task-owners.ts';
 import type { Log } from '../log.ts';
 import type { House } from '../peer.ts';
 import type { PinBook } from '../pins/book.ts';
@@ -113,6 +114,7 @@ export async function openHouse(options: HouseOptions): Promise<LocalHouse> {
     clock,
     randomHex,
     room: new Room(),
+    taskOwners: new TaskOwners(),
     eras: new Map(),
     minRevision: options.minRevision,
     seal: createSeal(),

@@ -143,6 +143,8 @@ export class HttpLink implements Link {
     const { events } = this.#options;
     const id = about.id ?? '';
     const post: Post = { id, via: about.via, abort: new AbortController(), session: null, lastEventId: null, retryMs: RETRY_MS_DEFAULT };
+    // An id that comes again is one whose answer came: what is left of its stream must not speak for the new request.
+    for (const before of this.#posts) if (before.id === id) before.abort.abort();
     this.#posts.add(post);
     try {
       await this.#renewed(about);
@@ -187,7 +189,8 @@ export class HttpLink implements Link {
       this.#stream = null;
       this.#standalone.lastEventId = null;
       const renewed = await renew();
-      if (!renewed) this.#session ??= lost;
+      // Nothing goes out in the session of a server that has become another one.
+      if (!renewed) this.#session = lost;
       return renewed;
     })().finally(() => {
       this.#renewing = null;
@@ -221,7 +224,7 @@ export class HttpLink implements Link {
     const body = kind === 'json' && mayHoldAnswer(status) ? await readBounded(response, MESSAGE_BYTES_MAX) : null;
     response.discard();
     if (body !== null) await events.frame(body, { related: post.id, status: status < 300 ? null : status });
-    if (!events.waiting(post.id)) return;
+    if (!events.waiting(post.id) || post.abort.signal.aborted) return;
     await events.failed(post.id, status >= 200 && status < 300 ? notAnswered() : badStatus(status));
   }
 

@@ -11,7 +11,7 @@ import { createSseParser } from '../../shared/http/sse.ts';
 import { isJsonObject } from '../../shared/json/value.ts';
 import type { RequestId } from '../../shared/jsonrpc/id.ts';
 import { isRequestId } from '../../shared/jsonrpc/id.ts';
-import { IN_FLIGHT_MAX, POST_ORDER_MS_MAX, SSE_ENDPOINT_MS_MAX } from '../../shared/limits.ts';
+import { IN_FLIGHT_MAX, POST_ORDER_MS_MAX, TAKE_MS_MAX, SSE_ENDPOINT_MS_MAX } from '../../shared/limits.ts';
 import type { Revision } from '../../shared/mcp/revisions.ts';
 import type { About } from '../exchange/parts.ts';
 import type { Refuse } from '../exchange/verdict.ts';
@@ -181,12 +181,14 @@ export class SseConnection {
     const { client, headers, revision } = this.#options;
     const { endpoint, closed } = this.#parts;
     const own = postHeaders(about, { id: null, revision: about.method === 'initialize' ? null : revision() });
+    // The answer comes on the stream: a POST that is never taken may not hold its connection.
+    const late = AbortSignal.timeout(TAKE_MS_MAX);
     try {
-      const response = await client.send({ method: 'POST', url: endpoint, headers: { ...own, ...headers }, body: text, signal: closed.signal });
+      const response = await client.send({ method: 'POST', url: endpoint, headers: { ...own, ...headers }, body: text, signal: AbortSignal.any([closed.signal, late]) });
       response.discard();
       return this.#judgeStatus(response.status);
     } catch (error) {
-      if (closed.signal.aborted) return null;
+      if (closed.signal.aborted || late.aborted) return null;
       if (!(error instanceof Unavailable)) throw error;
       return unreachable(error);
     }

@@ -19,6 +19,7 @@ class StdioFront {
   readonly #answers = new Map<unknown, Wire>();
   readonly #waiting: (() => void)[] = [];
   stderr = '';
+  readonly #closed: Promise<unknown>;
 
   constructor(url: string) {
     const policy = join(this.folder, 'policy.yaml');
@@ -26,6 +27,10 @@ class StdioFront {
     const up = ['up', '--policy', policy, '--state', this.folder, '--name', 'peer', '--upstream-url', url, '--allow-private'];
     this.#process = spawn(process.execPath, [launcher, ...up]);
     after(() => this.#process.kill('SIGKILL'));
+    this.#process.stdin.on('error', () => undefined);
+    this.#closed = new Promise((resolve) => {
+      this.#process.on('close', resolve);
+    });
     this.#process.stderr.on('data', (chunk: Buffer) => (this.stderr += chunk.toString()));
     createInterface(this.#process.stdout).on('line', (line) => {
       const message: Wire = JSON.parse(line);
@@ -54,12 +59,10 @@ class StdioFront {
     this.tell({ jsonrpc: '2.0', method: 'notifications/initialized' });
   }
 
-  async end(): Promise<void> {
-    const closed = new Promise((resolve) => {
-      this.#process.on('close', resolve);
-    });
+  /** The exit code. */
+  end(): Promise<unknown> {
     this.#process.stdin.end();
-    await closed;
+    return this.#closed;
   }
 }
 
@@ -102,7 +105,7 @@ test('a server that has become another one does not get the session of the first
   const refused = await front.ask(2, 'tools/call', { name: 'echo', arguments: { secret: 1 } });
   assert.match(refused.error.data.code, /^(SESSION_LOST|UPSTREAM_GONE)$/);
   assert.equal(upstream.seen('tools/call').every((hit) => hit.headers['mcp-session-id'] !== 'another-session'), true);
-  await front.end();
+  assert.equal(await front.end(), 3);
 });
 
 test('a server that stops saying that it speaks 2026-07-28 is reported, and the answer is marked in the log', async () => {

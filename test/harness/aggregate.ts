@@ -5,6 +5,7 @@ import { Notices } from '../../enclave/aggregate/notices.ts';
 import type { Recorder } from '../../enclave/audit/recorder.ts';
 import type { About, Carrier } from '../../enclave/exchange/parts.ts';
 import { Room } from '../../enclave/exchange/room.ts';
+import { TaskOwners } from '../../enclave/exchange/task-owners.ts';
 import type { Log } from '../../enclave/log.ts';
 import type { House, Peer, Server } from '../../enclave/peer.ts';
 import type { PinBook } from '../../enclave/pins/book.ts';
@@ -215,6 +216,7 @@ export async function bench(servers: readonly FakeServer[], { era = 'legacy', po
     randomHex: (bytes) => (random += 1).toString(16).padStart(bytes * 2, '0'),
     room: new Room(),
     eras: new Map(),
+    taskOwners: new TaskOwners(),
     minRevision: null,
     seal: { seal: (text, context) => `${context}.${text}`, open: (text, context) => (text.startsWith(`${context}.`) ? text.slice(context.length + 1) : null) },
   };

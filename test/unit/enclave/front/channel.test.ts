@@ -106,6 +106,20 @@ test('a client that comes back takes the stream from its own older connection', 
   assert.equal(again?.text, 'id: 7-2\ndata: {"n":2}\n\n');
 });
 
+test('a client that comes back and then takes nothing loses its connection', async (t) => {
+  mock.timers.enable({ apis: ['setInterval', 'setTimeout'] });
+  t.after(() => mock.timers.reset());
+  const { channel } = attached({ answers: Infinity });
+  await channel.send('{"n":1}', 'other', null);
+  const again = new FakeResponse();
+  again.flowing = false;
+  assert.equal(channel.resume(again.asResponse, 0), true);
+  mock.timers.tick(CLIENT_STALL_MS_MAX - 1);
+  assert.equal(again.destroyed, false);
+  mock.timers.tick(1);
+  assert.equal(again.destroyed, true);
+});
+
 test('a connection that is gone before it is attached takes nothing: the stream stays with who reads it', async () => {
   const { channel, response } = attached({ answers: Infinity });
   const dead = new FakeResponse();

@@ -52,7 +52,6 @@ function open(visit: Route['visit'], more: Partial<DoorOptions> = {}) {
     routes: new Map([['/mcp', { name: 'peer', visit }]]),
     documents: new Map(),
     streamsMax: 2,
-    tellsPaths: true,
     ...more,
   });
   const enter = async (request = new FakeRequest()): Promise<FakeResponse> => {

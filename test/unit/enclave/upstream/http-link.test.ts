@@ -9,7 +9,7 @@ import type { HttpClient, UpstreamRequest, UpstreamResponse } from '../../../../
 import { HttpLink } from '../../../../enclave/upstream/http-link.ts';
 import { Unavailable } from '../../../../shared/errors.ts';
 import { jsonObject } from '../../../../shared/json/value.ts';
-import { LINGER_MS_MAX, POST_ORDER_MS_MAX, RETRY_MS_MIN } from '../../../../shared/limits.ts';
+import { LINGER_MS_MAX, POST_ORDER_MS_MAX, RETRY_MS_MIN, TAKE_MS_MAX } from '../../../../shared/limits.ts';
 
 /** One request of the link's: the test answers it, or not. */
 interface Asked {
@@ -167,4 +167,29 @@ test('a notification that the server never takes does not hold up what follows f
   await following;
   assert.equal(asked.length, 2);
   await link.close();
+});
+
+test('a message that the server never takes gives its connection back after a while', async (t) => {
+  const { notify, settle, asked, faults } = bench(t);
+  void notify('notifications/roots/list_changed');
+  await settle();
+  const { request } = asked[0] ?? assert.fail();
+  mock.timers.tick(TAKE_MS_MAX - 1);
+  assert.equal(request.signal?.aborted, false);
+  mock.timers.tick(1);
+  await settle();
+  assert.equal(request.signal?.aborted, true);
+  assert.deepEqual(faults, []);
+});
+
+test('what waits for its turn when the link is closed is not sent any more', async (t) => {
+  const { link, notify, settle, asked, ask } = bench(t);
+  void notify('notifications/roots/list_changed');
+  const following = ask(1);
+  await settle();
+  await link.close();
+  mock.timers.tick(POST_ORDER_MS_MAX);
+  await following;
+  assert.equal(asked.length, 1);
+  assert.equal(asked[0]?.request.signal?.aborted, true);
 });
