@@ -61,7 +61,7 @@ test('redaction cannot make the key __proto__', async () => {
 
 test('many keys that become equal take linear time', async () => {
   const keys = Object.fromEntries(Array.from({ length: 20_000 }, (_, index) => [`k${index}`, 0]));
-  const redactor = createRedactor({ patterns: [pattern('k\\d+')], now: () => 0 });
+  const redactor = createRedactor({ patterns: [pattern('k\\d+')], now: () => 0, workerMs: 30_000 });
   const made = await redactor.redact(keys);
   assert.ok(made.kind === 'done');
   assert.equal(Object.keys(made.value as object).length, 20_000);
