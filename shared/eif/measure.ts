@@ -42,8 +42,14 @@ export function measureEif(eif: Pick<Eif, 'sections' | 'signature'>, newHash: ()
     pcr0: extend(measured.map(({ data }) => data)),
     pcr1: extend(measured.filter((section) => !isLater(section)).map(({ data }) => data)),
     pcr2: extend(measured.filter(isLater).map(({ data }) => data)),
-    pcr8: eif.signature === null ? null : extend([eif.signature.certificateDer]),
+    pcr8: eif.signature === null ? null : pcr8OfCertificate(eif.signature.certificateDer),
   };
+}
+
+/** PCR8 of an image that was signed with that certificate (DER). */
+export function pcr8OfCertificate(certificateDer: Uint8Array): Uint8Array {
+  const newHash = (): Sha384 => sha384.create();
+  return hash(newHash, [ZERO, hash(newHash, [certificateDer])]);
 }
 
 /** PCR3 of an enclave whose parent instance has that IAM role. */

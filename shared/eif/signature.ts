@@ -3,10 +3,10 @@
  * The signature section of an EIF: the signing certificate as PEM, and a COSE_Sign1 (RFC 9052) over PCR0. Reading and
  * writing stand side by side; the ECDSA itself is the caller's. What is read here proves nothing yet.
  */
-import { concatBytes, utf8 } from '../bytes.ts';
+import { concatBytes } from '../bytes.ts';
 import { EIF_SIGNATURE_BYTES_MAX } from '../limits.ts';
+import { certificateFromPem } from '../x509/pem.ts';
 import { CborCursor, encodeBytes, encodeIntegers, encodeText } from './cbor.ts';
-import { certificateOfPem } from './pem.ts';
 
 export type SignatureAlgorithm = 'ES256' | 'ES384' | 'ES512';
 
@@ -48,6 +48,14 @@ export interface EifSignature {
   readonly toBeSigned: Uint8Array;
   /** r and s, each as long as the curve's order. */
   readonly signature: Uint8Array;
+}
+
+/** Bytes to text one to one: PEM is ASCII, and anything else is then refused for what it is. */
+const latin1 = new TextDecoder('latin1');
+
+/** The DER of the one certificate in a PEM file; undefined if it holds anything else. */
+export function certificateOfPem(pem: Uint8Array): Uint8Array | undefined {
+  return certificateFromPem(latin1.decode(pem));
 }
 
 function algorithmOf(header: Uint8Array): SignatureAlgorithm | undefined {
