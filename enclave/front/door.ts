@@ -131,15 +131,15 @@ export class Door {
     if (this.#open > this.#options.streamsMax) {
       return refuse(refusal(503, 'CAPACITY', 'too many responses are under way', 'try again later, or raise limits.streams', { headers: { 'retry-after': '10' } }));
     }
-    const nothing = (hint: string): Refused => refuse(refusal(404, 'PATH_UNKNOWN', 'there is nothing at this path', hint));
-    // Clients look for metadata before they have a token.
-    if (path.startsWith('/.well-known/')) return nothing('the gateway has no such document');
     if (/(^|&)access_token=/i.test(query)) return refuse(refusal(400, 'AUTH_INVALID', 'a token stands in the address', 'send it in the Authorization header'));
     const verdict = await auth.authenticate(request.rawHeaders, house.clock.now());
-    if (verdict.kind !== 'ok') return refuse(unauthenticated(verdict));
     const route = routes.get(path);
-    // Which servers there are is for those who may use them.
-    if (route === undefined) return nothing(`try ${listed(routes).join(' or ')}`);
+    if (verdict.kind !== 'ok') {
+      // Which servers there are is for those who may use them; that there is no authorization server here is for all.
+      if (isNear(routes, path)) return refuse(unauthenticated(verdict));
+      return refuse(refusal(404, 'PATH_UNKNOWN', 'there is nothing at this path', 'the gateway prints its paths when it starts'));
+    }
+    if (route === undefined) return refuse(refusal(404, 'PATH_UNKNOWN', 'there is nothing at this path', `try ${listed(routes).join(' or ')}`));
     const outcome = await route.visit({ request, response, principal: verdict.principal, at });
     return outcome === null ? null : { ...outcome, who: verdict.principal.name, server: route.name };
   }
@@ -209,6 +209,13 @@ export class Door {
     this.#unrecorded += 1;
     return false;
   }
+}
+
+/** True for a path that begins as one that is served does, and is no place for metadata. */
+function isNear(routes: ReadonlyMap<string, Route>, path: string): boolean {
+  if (path.includes('/.well-known/')) return false;
+  const first = (full: string): string => full.split('/')[1] ?? '';
+  return [...routes.keys()].some((known) => first(known) === first(path));
 }
 
 /** A body that nobody wants is read on for a moment, so that its sender sees the answer, and then cut off. */

@@ -3,6 +3,7 @@
  * Runs a stdio server: no shell, a process group of its own, only the environment that was asked for. Ending it follows
  * the specification's order: close its standard input, then SIGTERM, then SIGKILL, to the whole group.
  */
+import type { ChildProcessByStdio, SpawnOptionsWithStdioTuple } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { Unavailable } from '../../shared/errors.ts';
@@ -62,10 +63,24 @@ function pause(ms: number): Promise<'late'> {
   });
 }
 
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error;
+}
+
+/** Node throws at once for some failures and reports others later. */
+function spawned(command: string, args: readonly string[], options: SpawnOptionsWithStdioTuple<'pipe', 'pipe', 'pipe'>): ChildProcessByStdio<Writable, Readable, Readable> {
+  try {
+    return spawn(command, [...args], options);
+  } catch (error) {
+    if (isSystemError(error)) throw spawnError(error);
+    throw error;
+  }
+}
+
 /** Starts the server. Rejects with Unavailable (UPSTREAM_SPAWN) if it cannot. */
 export async function startChild(argv: readonly string[], env: Readonly<Record<string, string>>, cwd: string | null = null): Promise<Child> {
   const [command = '', ...args] = argv;
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...env }, detached: true, shell: false, ...(cwd === null ? {} : { cwd }) });
+  const child = spawned(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...env }, detached: true, shell: false, ...(cwd === null ? {} : { cwd }) });
   await new Promise<void>((resolve, reject) => {
     child.once('spawn', resolve);
     child.once('error', (error) => reject(spawnError(error)));

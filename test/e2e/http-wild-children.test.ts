@@ -214,7 +214,7 @@ test('commands that cannot be started are told to those who asked, and the other
   chmodSync(join(place, 'plain.txt'), 0o644);
   writeFileSync(join(place, 'lost.sh'), '#!/nonexistent/interpreter\n', { mode: 0o755 });
   writeFileSync(join(place, 'server.mjs'), SERVER);
-  const commands = { missing: '/nonexistent/server', forbidden: join(place, 'plain.txt'), folder: place, interpreter: join(place, 'lost.sh') };
+  const commands = { missing: '/nonexistent/server', forbidden: join(place, 'plain.txt'), folder: place, 'not-folder': join(place, 'plain.txt', 'x'), interpreter: join(place, 'lost.sh') };
   const servers = Object.entries(commands).map(([name, command]) => `  ${name}: {command: ${JSON.stringify([command])}}\n`);
   const working = `  works: {command: ${JSON.stringify([process.execPath, join(place, 'server.mjs'), place])}}\n`;
   const gateway = await HttpGateway.open({ policy: ALLOW_ALL, config: `version: 1\npolicy: policy.yaml\nlisten: 127.0.0.1:0\nservers:\n${servers.join('')}${working}` });
