@@ -7,6 +7,7 @@ import type { Writable } from 'node:stream';
 import { DRAIN_MS_MAX, SHUTDOWN_GRACE_MS } from '../shared/limits.ts';
 import type { BastionConfig, ServerConfig } from './config/types.ts';
 import { Exchange } from './exchange.ts';
+import { sayFault } from './fault.ts';
 import type { Child } from './host/child.ts';
 import { startChild } from './host/child.ts';
 import { childEnvironment } from './host/environment.ts';
@@ -105,12 +106,6 @@ function awaitEnding(): { readonly ended: Promise<Ending>; readonly end: (ending
   return { ended, end: (ending) => end(ending) };
 }
 
-function sayFault(log: Log, error: unknown): void {
-  const name = error instanceof Error ? `${error.name}: ${error.message}` : 'unknown';
-  const where = error instanceof Error ? (error.stack?.split('\n')[1]?.trim() ?? '') : '';
-  log.error(null, `internal fault, the session ends (${name} ${where})`, 'please report it');
-}
-
 type StdioServer = Extract<ServerConfig, { kind: 'stdio' }>;
 type HttpServer = Extract<ServerConfig, { kind: 'http' }>;
 
@@ -169,7 +164,7 @@ async function relayChild(house: LocalHouse, server: StdioServer, outside: Promi
   const patience = ending.kind === 'signal' ? pause(SHUTDOWN_GRACE_MS) : Promise.race([outside, pause(DRAIN_MS_MAX)]);
   await letGo(child, output, ending.kind === 'fault' ? Promise.resolve() : rest, patience);
   await Promise.race([answered, pause(SHUTDOWN_GRACE_MS)]);
-  if (ending.kind === 'fault') sayFault(log, ending.error);
+  if (ending.kind === 'fault') sayFault(log, 'the session', ending.error);
   await house.close(ending.kind);
   if (ending.kind === 'fault') return 3;
   return exit.unasked ? exit.code : 0;
@@ -222,7 +217,7 @@ async function relayHttp(house: LocalHouse, config: HttpServer, outside: Promise
   process.stdin.destroy();
   await Promise.race([peer.close(), pause(2 * SHUTDOWN_GRACE_MS)]);
   await Promise.race([client.done.then(() => flushed(output)), pause(SHUTDOWN_GRACE_MS)]);
-  if (ending.kind === 'fault') sayFault(house.log, ending.error);
+  if (ending.kind === 'fault') sayFault(house.log, 'the session', ending.error);
   await house.close(ending.kind);
   await servers.close();
   return ending.kind === 'fault' || ending.kind === 'server' ? 3 : 0;

@@ -2,6 +2,7 @@
 /** One client's conversation with one server: the exchange that judges it and the link that carries it. */
 import type { Recorder } from './audit/recorder.ts';
 import { Exchange } from './exchange.ts';
+import { sayFault } from './fault.ts';
 import type { Carrier, Clock, Outlet } from './exchange/parts.ts';
 import type { StateSeal } from './exchange/request-state.ts';
 import type { Room } from './exchange/room.ts';
@@ -74,12 +75,6 @@ export interface ServerPeer extends Peer {
   readonly exchange: Exchange;
 }
 
-function sayFault(log: Log, error: unknown): void {
-  const name = error instanceof Error ? `${error.name}: ${error.message}` : 'unknown';
-  const where = error instanceof Error ? (error.stack?.split('\n')[1]?.trim() ?? '') : '';
-  log.error(null, `internal fault, the connection ends (${name} ${where})`, 'please report it');
-}
-
 /** Connects to a server for one client. Rejects with Unavailable where it cannot. */
 export async function openPeer(house: House, server: Server, options: PeerOptions): Promise<ServerPeer> {
   const session = house.randomHex(8);
@@ -89,12 +84,12 @@ export async function openPeer(house: House, server: Server, options: PeerOption
     if (over) return;
     over = true;
     void exchange.serverGone().then(options.gone, (error: unknown) => {
-      sayFault(house.log, error);
+      sayFault(house.log, 'the connection', error);
       options.gone();
     });
   };
   const fault = (error: unknown): void => {
-    sayFault(house.log, error);
+    sayFault(house.log, 'the connection', error);
     end();
   };
   const exchange: Exchange = new Exchange({

@@ -9,10 +9,12 @@ import { LISTING_MS_MAX } from '../../shared/limits.ts';
 import { readMeta } from '../../shared/mcp/meta.ts';
 import { lookupMethod } from '../../shared/mcp/methods.ts';
 import type { Era, Revision } from '../../shared/mcp/revisions.ts';
+import { MODERN_REVISION } from '../../shared/mcp/revisions.ts';
 import type { NotificationMessage, RequestMessage } from '../exchange/client.ts';
 import type { About, Carrier } from '../exchange/parts.ts';
 import type { Arrival } from '../exchange/side.ts';
 import { refuse } from '../exchange/verdict.ts';
+import { sayFault } from '../fault.ts';
 import type { House, Peer, PeerOptions, Server } from '../peer.ts';
 import { Answers } from './answers.ts';
 import type { CancellationParts } from './cancellation.ts';
@@ -28,8 +30,6 @@ import { Member } from './member.ts';
 import { Members } from './members.ts';
 import { Notices } from './notices.ts';
 import { isRouted, Routing } from './routing.ts';
-
-const MODERN_REVISION = '2026-07-28';
 
 /** What requests can be that go to no single server and are no listing. */
 type Common = (request: ClientRequest) => Promise<void>;
@@ -199,8 +199,7 @@ class Aggregate implements Peer {
 
   #fault(error: unknown): void {
     if (this.#closed) return;
-    const name = error instanceof Error ? `${error.name}: ${error.message}` : 'unknown';
-    this.#house.log.error(null, `internal fault, the connection ends (${name})`, 'please report it');
+    sayFault(this.#house.log, 'the connection', error);
     this.#options.gone();
   }
 

@@ -10,6 +10,7 @@ import { emptyObject, isJsonObject, jsonObject } from '../../shared/json/value.t
 import { AGGREGATE_REST_MS, AGGREGATE_WAIT_MS_MAX } from '../../shared/limits.ts';
 import { META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_PROTOCOL_VERSION, readMeta } from '../../shared/mcp/meta.ts';
 import type { Era, Revision } from '../../shared/mcp/revisions.ts';
+import { MODERN_REVISION } from '../../shared/mcp/revisions.ts';
 import { negotiatedRevision, offersModern } from '../exchange/answers.ts';
 import type { Arrival } from '../exchange/side.ts';
 import type { Refuse } from '../exchange/verdict.ts';
@@ -20,8 +21,6 @@ import type { Member } from './member.ts';
 import { unavailable } from './member.ts';
 import { offerOf, offers } from './merge.ts';
 import { ownNotification, ownRequest } from './rewrite.ts';
-
-const MODERN_REVISION = '2026-07-28';
 
 /** What the client and the servers agreed on in `initialize`. */
 export interface Agreement {

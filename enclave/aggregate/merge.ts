@@ -3,12 +3,11 @@
 import type { JsonObject, JsonValue } from '../../shared/json/value.ts';
 import { emptyObject, isJsonObject, jsonObject, withMember } from '../../shared/json/value.ts';
 import type { Era, Revision } from '../../shared/mcp/revisions.ts';
+import { MODERN_REVISION } from '../../shared/mcp/revisions.ts';
 import { VERSION } from '../../shared/version.ts';
 
 /** At 2026-07-28 a result says in its metadata who made it. */
 const META_SERVER_INFO = 'io.modelcontextprotocol/serverInfo';
-const MODERN_REVISION = '2026-07-28';
-
 /** What one server answered to its handshake. */
 export interface Offer {
   /** Null where the answer names none: then it cannot be told. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Names in a configuration: of servers, tokens, scopes, environment variables and headers. */
 import type { Checked } from '../document/problem.ts';
+import { isTokenName, TOKEN_NAME_HINT } from '../front/bearer.ts';
 
 function refuse(problem: string, hint: string): Checked<never> {
   return { ok: false, problem, hint };
@@ -23,8 +24,8 @@ export function appearance(id: string): string {
 
 /** The name of a token, as it stands in the log. */
 export function tokenName(text: string): Checked<string> {
-  if (/^[A-Za-z0-9._-]{1,64}$/.test(text)) return { ok: true, value: text };
-  return refuse('this is not a token name', 'use 1 to 64 of letters, digits, dot, - and _');
+  if (isTokenName(text)) return { ok: true, value: text };
+  return refuse('this is not a token name', TOKEN_NAME_HINT);
 }
 
 /** For every place that wants a token. */

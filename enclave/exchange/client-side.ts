@@ -7,7 +7,7 @@ import { emptyObject, isJsonObject } from '../../shared/json/value.ts';
 import { notificationMessage, requestMessage, resultMessage } from '../../shared/jsonrpc/build.ts';
 import type { RequestId } from '../../shared/jsonrpc/id.ts';
 import { isRequestId } from '../../shared/jsonrpc/id.ts';
-import type { Malformed, Message } from '../../shared/jsonrpc/message.ts';
+import type { Malformed } from '../../shared/jsonrpc/message.ts';
 import { toolLabel } from '../../shared/label.ts';
 import { LISTING_MS_MAX } from '../../shared/limits.ts';
 import { META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_PROTOCOL_VERSION } from '../../shared/mcp/meta.ts';
@@ -32,20 +32,6 @@ export class ClientSide extends Side {
     super(context, 'c2s');
   }
 
-  async element(element: Message | Malformed, arrival: Arrival): Promise<void> {
-    switch (element.kind) {
-      case 'malformed':
-        return this.malformed(element, arrival);
-      case 'request':
-        return this.#request(element, arrival);
-      case 'notification':
-        return this.#notification(element, arrival);
-      case 'result':
-      case 'error':
-        return this.#answer(element, arrival);
-    }
-  }
-
   /** A message that is refused for its form: a row, and an answer under its own id only if that is readable and free. */
   async malformed(element: Malformed, arrival: Arrival): Promise<void> {
     await this.recordDrop(element, arrival, null);
@@ -57,7 +43,7 @@ export class ClientSide extends Side {
     await this.parts.toClient.send(wireJson(error), aboutRefusal(free, error, arrival.via ?? null));
   }
 
-  async #request(message: RequestMessage, arrival: Arrival): Promise<void> {
+  protected async request(message: RequestMessage, arrival: Arrival): Promise<void> {
     const { fromClient } = this.conversation;
     const pending = this.#bind(message, arrival);
     if (fromClient.get(message.id) !== undefined) {
@@ -202,7 +188,7 @@ export class ClientSide extends Side {
     return this.parts.toClient.send(wireJson(error), aboutAnswer(pending, error, denialStatus(pending.era, refusal)));
   }
 
-  async #notification(message: NotificationMessage, arrival: Arrival): Promise<void> {
+  protected async notification(message: NotificationMessage, arrival: Arrival): Promise<void> {
     if (message.method === 'notifications/cancelled') return this.#cancel(message, arrival);
     let verdict = judgeNotification(this.context, 'c2s', message);
     if (message.method === 'notifications/progress' && verdict.kind === 'forward') {
@@ -228,7 +214,7 @@ export class ClientSide extends Side {
     if (pending?.cancelled === true && pending.via !== null) this.parts.toClient.unanswered?.(pending.via);
   }
 
-  async #answer(message: AnswerMessage, arrival: Arrival): Promise<void> {
+  protected async answer(message: AnswerMessage, arrival: Arrival): Promise<void> {
     const pending = this.takeAnswered(this.conversation.fromServer, message);
     if (pending === null) return this.recordUnasked(message, arrival);
     const text = wireJson(message.value);

@@ -7,6 +7,7 @@ import { TOOL_NAME_LENGTH_MAX } from '../../shared/limits.ts';
 import { lookupMethod } from '../../shared/mcp/methods.ts';
 import { eraOfRequest, META_CLIENT_CAPABILITIES, META_PROTOCOL_VERSION, readMeta, requestedRevision } from '../../shared/mcp/meta.ts';
 import type { Era } from '../../shared/mcp/revisions.ts';
+import { MODERN_REVISION } from '../../shared/mcp/revisions.ts';
 import type { Catalog, Listing, ListingFailure } from '../pins/catalog.ts';
 import type { JudgedTool } from '../pins/judge.ts';
 import type { PolicyDecision } from '../policy/types.ts';
@@ -32,8 +33,6 @@ export interface ClientContext {
 function withParams(value: JsonObject, params: JsonObject | undefined): JsonObject {
   return params === undefined || value['params'] === params ? value : withMember(value, 'params', params);
 }
-
-const MODERN_REVISION = '2026-07-28';
 
 /** The era of one request: `initialize` is legacy, a modern `_meta` is modern, a probe is modern. */
 export function eraOfMessage(message: RequestMessage): Era {

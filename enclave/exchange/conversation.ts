@@ -11,6 +11,7 @@ import type { RequestId } from '../../shared/jsonrpc/id.ts';
 import { isRequestId } from '../../shared/jsonrpc/id.ts';
 import { META_LOG_LEVEL } from '../../shared/mcp/meta.ts';
 import type { Era, Revision } from '../../shared/mcp/revisions.ts';
+import { MODERN_REVISION } from '../../shared/mcp/revisions.ts';
 import type { Carrier } from './parts.ts';
 
 /** What the peer answered to a request that the gateway made by itself. */
@@ -213,7 +214,7 @@ export class Conversation {
 
   /** The revision whose methods are known now; null while the handshake is open. */
   revisionFor(era: Era): Revision | null {
-    return era === 'modern' ? '2026-07-28' : this.revision;
+    return era === 'modern' ? MODERN_REVISION : this.revision;
   }
 }
 

@@ -6,7 +6,7 @@ import type { JsonObject, JsonValue } from '../../shared/json/value.ts';
 import { isJsonObject, withMember } from '../../shared/json/value.ts';
 import type { RequestId } from '../../shared/jsonrpc/id.ts';
 import { isRequestId } from '../../shared/jsonrpc/id.ts';
-import type { Malformed, Message } from '../../shared/jsonrpc/message.ts';
+import type { Malformed } from '../../shared/jsonrpc/message.ts';
 import { META_SUBSCRIPTION_ID } from '../../shared/mcp/meta.ts';
 import { REVISIONS } from '../../shared/mcp/revisions.ts';
 import { aboutAnswer, aboutRequest } from './about.ts';
@@ -30,20 +30,6 @@ export class ServerSide extends Side {
 
   constructor(context: SideContext) {
     super(context, 's2c');
-  }
-
-  async element(element: Message | Malformed, arrival: Arrival): Promise<void> {
-    switch (element.kind) {
-      case 'malformed':
-        return this.malformed(element, arrival);
-      case 'request':
-        return this.#request(element, arrival);
-      case 'notification':
-        return this.#notification(element, arrival);
-      case 'result':
-      case 'error':
-        return this.#answer(element, arrival);
-    }
   }
 
   /** A message that is refused for its form never reaches the client; the request it answers gets an error instead. */
@@ -80,7 +66,7 @@ export class ServerSide extends Side {
     return this.parts.era === 'modern' && related !== undefined && related !== id;
   }
 
-  async #answer(received: AnswerMessage, arrival: Arrival): Promise<void> {
+  protected async answer(received: AnswerMessage, arrival: Arrival): Promise<void> {
     const message = this.#addressed(received, arrival);
     const pending = this.#isAstray(message.id, arrival) ? null : this.takeAnswered(this.conversation.fromClient, message);
     if (pending === null) return this.recordUnasked(message, arrival);
@@ -143,7 +129,7 @@ export class ServerSide extends Side {
     }
   }
 
-  async #request(message: RequestMessage, arrival: Arrival): Promise<void> {
+  protected async request(message: RequestMessage, arrival: Arrival): Promise<void> {
     const { fromServer } = this.conversation;
     const pending: Pending = {
       id: detached(message.id),
@@ -205,7 +191,7 @@ export class ServerSide extends Side {
     return this.parts.toServer.send(wireJson(error), aboutAnswer(pending, error));
   }
 
-  async #notification(message: NotificationMessage, arrival: Arrival): Promise<void> {
+  protected async notification(message: NotificationMessage, arrival: Arrival): Promise<void> {
     let pending: Pending | null = null;
     const carrying = this.#relatedTo(arrival, message);
     let verdict = judgeStream(this.parts, message, carrying) ?? judgeNotification(this.context, 's2c', message);

@@ -8,7 +8,7 @@ import { isJsonObject } from '../../shared/json/value.ts';
 import type { Malformed, Message } from '../../shared/jsonrpc/message.ts';
 import { methodLabel } from '../../shared/label.ts';
 import { lookupMethod } from '../../shared/mcp/methods.ts';
-import type { ClientContext, NotificationMessage } from './client.ts';
+import type { ClientContext, NotificationMessage, RequestMessage } from './client.ts';
 import type { Conversation, InFlight, Pending } from './conversation.ts';
 import type { Ledger, Occurrence } from './ledger.ts';
 import { aboutNotification } from './about.ts';
@@ -54,8 +54,25 @@ export abstract class Side {
     this.dir = dir;
   }
 
-  abstract element(element: Message | Malformed, arrival: Arrival): Promise<void>;
   abstract malformed(element: Malformed, arrival: Arrival): Promise<void>;
+  protected abstract request(message: RequestMessage, arrival: Arrival): Promise<void>;
+  protected abstract notification(message: NotificationMessage, arrival: Arrival): Promise<void>;
+  protected abstract answer(message: AnswerMessage, arrival: Arrival): Promise<void>;
+
+  /** Takes one message; resolves when it has been dealt with. */
+  element(element: Message | Malformed, arrival: Arrival): Promise<void> {
+    switch (element.kind) {
+      case 'malformed':
+        return this.malformed(element, arrival);
+      case 'request':
+        return this.request(element, arrival);
+      case 'notification':
+        return this.notification(element, arrival);
+      case 'result':
+      case 'error':
+        return this.answer(element, arrival);
+    }
+  }
 
   protected get parts(): ExchangeParts {
     return this.context.parts;

@@ -40,6 +40,8 @@ export interface StaticToken {
   readonly scopes?: readonly string[];
 }
 
+export const TOKEN_NAME_HINT = 'use 1 to 32 of a-z, 0-9, dot, _ and -, a letter or digit first';
+
 /** True for a name that a static token may have: short, and safe in rows and YAML. */
 export function isTokenName(name: string): boolean {
   return /^[a-z0-9][a-z0-9._-]{0,31}$/.test(name);
@@ -67,7 +69,7 @@ function checkedEntries(tokens: readonly StaticToken[]): Entry[] {
   const names = new Set<string>();
   const digests = new Set<string>();
   return tokens.map(({ name, sha256, scopes = [] }) => {
-    if (!isTokenName(name)) throw new Usage('USAGE', 'a token has a bad name', 'use 1 to 32 of a-z, 0-9, dot, _ and -, a letter or digit first');
+    if (!isTokenName(name)) throw new Usage('USAGE', 'a token has a bad name', TOKEN_NAME_HINT);
     if (!/^[0-9a-f]{64}$/.test(sha256)) throw new Usage('USAGE', `the sha256 of token ${name} is not 64 hex digits`, 'mcp-bastion token new prints it');
     if (names.has(name) || digests.has(sha256)) throw new Usage('USAGE', `token ${name} is there twice`, 'give each client a token of its own');
     if (!scopes.every(isScope)) throw new Usage('USAGE', `token ${name} has a bad scope`, 'use printable characters without spaces and quotes');

@@ -9,6 +9,7 @@ import { Unavailable } from '../../shared/errors.ts';
 import type { JsonObject } from '../../shared/json/value.ts';
 import { jsonObject } from '../../shared/json/value.ts';
 import { DOOR_ROWS_PER_SECOND_MAX, UNREAD_BODY_MS_MAX } from '../../shared/limits.ts';
+import { sayFault } from '../fault.ts';
 import type { House } from '../peer.ts';
 import type { Authenticator, AuthVerdict } from './auth.ts';
 import type { Visit } from './endpoint.ts';
@@ -96,8 +97,7 @@ export class Door {
       if (!request.complete) giveUpOn(request);
       await this.#record(refused);
     } catch (error) {
-      const name = error instanceof Error ? `${error.name}: ${error.message}` : 'unknown';
-      house.log.error(null, `internal fault, one request ends (${name})`, 'please report it');
+      sayFault(house.log, 'one request', error);
       if (response.headersSent) response.destroy();
       else replyEmpty(response, 500);
     }

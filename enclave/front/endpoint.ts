@@ -3,7 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Malformed, Message } from '../../shared/jsonrpc/message.ts';
 import { decodeMessage } from '../../shared/jsonrpc/message.ts';
-import { isRevision } from '../../shared/mcp/revisions.ts';
+import { MODERN_REVISION, isRevision } from '../../shared/mcp/revisions.ts';
 import { malformedNumber } from '../exchange/verdict.ts';
 import type { House } from '../peer.ts';
 import type { Principal } from './auth.ts';
@@ -37,8 +37,6 @@ export interface Visit {
   /** Microseconds. */
   readonly at: number;
 }
-
-const MODERN_REVISION = '2026-07-28';
 
 function notAllowed(allow: string, message: string): Refusal {
   return refusal(405, 'METHOD_NOT_ALLOWED', message, 'send messages with POST', { headers: { allow } });

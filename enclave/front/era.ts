@@ -8,13 +8,13 @@ import { decodeHeaderValue } from '../../shared/http/header-value.ts';
 import type { Malformed, Message } from '../../shared/jsonrpc/message.ts';
 import { eraOfRequest, requestedRevision } from '../../shared/mcp/meta.ts';
 import type { Era } from '../../shared/mcp/revisions.ts';
+import { MODERN_REVISION } from '../../shared/mcp/revisions.ts';
 import { namedBy } from '../upstream/request-headers.ts';
 import type { HeaderReading } from './headers.ts';
 import { singleHeader } from './headers.ts';
 import type { Refusal } from './refusal.ts';
 import { refusal } from './refusal.ts';
 
-const MODERN_REVISION = '2026-07-28';
 const HEADER_MISMATCH = -32020;
 
 type Request = Extract<Message, { kind: 'request' }>;

@@ -10,6 +10,8 @@ import { Unavailable } from '../../shared/errors.ts';
 import { writeSseEvent } from '../../shared/http/sse.ts';
 import type { Malformed, Message } from '../../shared/jsonrpc/message.ts';
 import { decodeMessage } from '../../shared/jsonrpc/message.ts';
+import { MODERN_REVISION } from '../../shared/mcp/revisions.ts';
+import { sayFault } from '../fault.ts';
 import type { House, Peer } from '../peer.ts';
 import { Pipeline } from '../pipeline.ts';
 import type { BodyReader } from './body.ts';
@@ -41,8 +43,6 @@ type Outcome = { refused: Refusal; bytes: number } | null;
 
 /** 128 bits: the id is all that leads to a session, besides its principal. */
 const SESSION_ID_BYTES = 16;
-const MODERN_REVISION = '2026-07-28';
-
 class Session {
   readonly id: string;
   readonly binding: string;
@@ -251,8 +251,7 @@ export class SseDesk {
     await session.enter(arrival.bytes);
     void Promise.all(elements.map((element) => peer.clientElement(element, arrival)))
       .catch((error: unknown) => {
-        const name = error instanceof Error ? `${error.name}: ${error.message}` : 'unknown';
-        house.log.error(null, `internal fault, the session ends (${name})`, 'please report it');
+        sayFault(house.log, 'the session', error);
         session.end();
       })
       .finally(() => session.leave(arrival.bytes));

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { Usage } from '../../shared/errors.ts';
-import { createToken, isTokenName } from '../front/bearer.ts';
+import { createToken, isTokenName, TOKEN_NAME_HINT } from '../front/bearer.ts';
 
 export const TOKEN_USAGE = `usage: mcp-bastion token new --name NAME
 
@@ -32,7 +32,7 @@ function parseName(args: readonly string[]): string {
   const { values, positionals } = parsed;
   if (positionals.length !== 1 || positionals[0] !== 'new') throw new Usage('USAGE', 'there is no such token command', hint);
   if (values.name === undefined) throw new Usage('USAGE', '--name is missing', hint);
-  if (!isTokenName(values.name)) throw new Usage('USAGE', '--name is not a name', 'use 1 to 32 of a-z, 0-9, dot, _ and -, a letter or digit first');
+  if (!isTokenName(values.name)) throw new Usage('USAGE', '--name is not a name', TOKEN_NAME_HINT);
   return values.name;
 }
 

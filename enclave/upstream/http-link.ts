@@ -24,6 +24,7 @@ import {
 import type { About, Carrier } from '../exchange/parts.ts';
 import type { Refuse } from '../exchange/verdict.ts';
 import { Pipeline } from '../pipeline.ts';
+import { within } from '../within.ts';
 import type { HttpClient, UpstreamResponse } from './http.ts';
 import type { Link, LinkEvents } from './link.ts';
 import { postHeaders } from './request-headers.ts';
@@ -58,10 +59,6 @@ const SESSION_ID = /^[\x21-\x7e]{1,1024}$/;
 /** An event id that a header can carry back as it is. */
 const EVENT_ID = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
 
-function within(ms: number, done: Promise<void>): Promise<void> {
-  return Promise.race([done, delay(ms, undefined, { ref: false })]);
-}
-
 export class HttpLink implements Link {
   readonly #options: HttpLinkOptions;
   readonly #posts = new Set<Post>();
@@ -92,7 +89,7 @@ export class HttpLink implements Link {
     if (about.era === 'modern') return;
     const sent = this.#before.then(() => this.#oneWay(text, about)).catch(this.#options.events.fault);
     // A server that never takes one message must not hold up all that follow.
-    this.#before = within(POST_ORDER_MS_MAX, sent);
+    this.#before = within(sent, POST_ORDER_MS_MAX);
     await this.#before;
   }
 

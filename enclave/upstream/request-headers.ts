@@ -4,6 +4,7 @@ import { encodeHeaderValue } from '../../shared/http/header-value.ts';
 import type { JsonObject, JsonValue } from '../../shared/json/value.ts';
 import { isJsonObject } from '../../shared/json/value.ts';
 import { requestedRevision } from '../../shared/mcp/meta.ts';
+import { MODERN_REVISION } from '../../shared/mcp/revisions.ts';
 import type { About } from '../exchange/parts.ts';
 
 /** Methods of 2026-07-28 whose `Mcp-Name` is a member of their params. */
@@ -29,7 +30,7 @@ function modernHeaders(about: About): Record<string, string> {
   const object = isJsonObject(params) ? params : undefined;
   const method = about.method ?? '';
   const headers: Record<string, string> = {
-    'mcp-protocol-version': requestedRevision(object) ?? '2026-07-28',
+    'mcp-protocol-version': requestedRevision(object) ?? MODERN_REVISION,
     'mcp-method': encodeHeaderValue(method),
   };
   const name = namedBy(method, object);

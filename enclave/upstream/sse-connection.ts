@@ -4,7 +4,7 @@
  * server says, and an address, named by its first event, that takes the client's messages by POST. An answer belongs to
  * no response of its own, so requests are told apart by their ids alone, as on stdio.
  */
-import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Unavailable } from '../../shared/errors.ts';
 import type { SseEvent } from '../../shared/http/sse.ts';
 import { createSseParser } from '../../shared/http/sse.ts';
@@ -17,6 +17,7 @@ import type { About } from '../exchange/parts.ts';
 import type { Refuse } from '../exchange/verdict.ts';
 import { refuse } from '../exchange/verdict.ts';
 import { Pipeline } from '../pipeline.ts';
+import { within } from '../within.ts';
 import { SERVER_HINT } from './failure.ts';
 import type { HttpClient, UpstreamResponse } from './http.ts';
 import type { LinkEvents } from './link.ts';
@@ -255,17 +256,5 @@ export class SseConnection {
   close(): void {
     this.#left = true;
     this.#parts.closed.abort();
-  }
-}
-
-/** Resolves when that is done, or does not wait for it any longer. */
-async function within(done: Promise<void>, ms: number): Promise<void> {
-  const over = new AbortController();
-  try {
-    await Promise.race([done, delay(ms, undefined, { signal: over.signal })]);
-  } catch {
-    // Whoever made the promise is told of its failure.
-  } finally {
-    over.abort();
   }
 }

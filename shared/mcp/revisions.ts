@@ -3,6 +3,9 @@
 
 export const REVISIONS = ['2024-11-05', '2025-03-26', '2025-06-18', '2025-11-25', '2026-07-28'] as const;
 
+/** The first revision without sessions, and so far the only one. */
+export const MODERN_REVISION = '2026-07-28';
+
 export type Revision = (typeof REVISIONS)[number];
 
 /** `legacy`: a session that `initialize` opens. `modern`: every request carries its own metadata. */
@@ -17,5 +20,5 @@ export function isRevision(text: string): text is Revision {
 
 /** The era of a revision. */
 export function eraOf(revision: Revision): Era {
-  return revision === '2026-07-28' ? 'modern' : 'legacy';
+  return revision === MODERN_REVISION ? 'modern' : 'legacy';
 }

@@ -230,6 +230,7 @@ test('a token file is read like the tokens of a configuration', () => {
     [
       `version: 1\ntokens:\n- {name: a, sha256: ${HASH}}\n- {name: A, sha256: ${HASH}}`,
       '4:4: this name is that of entry 0, too | give every token a name and a value of its own',
+      '4:10: tokens[1].name: this is not a token name | use 1 to 32 of a-z, 0-9, dot, _ and -, a letter or digit first',
       '4:13: this sha256 is that of entry 0, too | give every token a name and a value of its own',
     ],
     ['version: 1\nkind: bearer\ntokens: x', "2:1: there is no key 'kind' | known keys here: version, tokens", "3:9: tokens wants a list | write each entry on a line of its own that begins with '- '"],

@@ -145,7 +145,7 @@ const TOP: readonly Refused[] = [
   ],
   [
     [`auth: {kind: bearer, tokens: [{name: a b, sha256: ${HASH}}]}`],
-    '5:38: auth.tokens[0].name: this is not a token name | use 1 to 64 of letters, digits, dot, - and _',
+    '5:38: auth.tokens[0].name: this is not a token name | use 1 to 32 of a-z, 0-9, dot, _ and -, a letter or digit first',
   ],
   [
     ['auth: {kind: bearer, tokens: [{name: a, sha256: abc}]}'],
@@ -175,6 +175,7 @@ const TOP: readonly Refused[] = [
       `auth: {kind: bearer, tokens: [{name: a, sha256: ${HASH}}, {name: A, sha256: ${OTHER}}]}`,
     ],
     '5:117: this name is that of entry 0, too | give every token a name and a value of its own',
+    '5:123: auth.tokens[1].name: this is not a token name | use 1 to 32 of a-z, 0-9, dot, _ and -, a letter or digit first',
   ],
   [
     [
