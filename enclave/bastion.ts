@@ -102,7 +102,7 @@ export function createBastion(parts: BastionParts): Bastion {
   if (parts.legacySse) for (const [desk, bases] of sseBases) addSse(routes, desk, bases, publicPrefix(parts.publicUrl));
   const documents = new Map<string, () => { status: number; body: JsonObject }>([
     ['/healthz', () => ({ status: 200, body: jsonObject({ status: 'ok' }) })],
-    ['/readyz', () => (house.recorder.available ? { status: 200, body: jsonObject({ status: 'ready' }) } : { status: 503, body: jsonObject({ status: 'audit log unavailable' }) })],
+    ['/readyz', () => (house.recorder.ready ? { status: 200, body: jsonObject({ status: 'ready' }) } : { status: 503, body: jsonObject({ status: 'audit log unavailable' }) })],
   ]);
   for (const [at, body] of parts.documents) documents.set(at, () => ({ status: 200, body }));
   return {

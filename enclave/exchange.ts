@@ -6,6 +6,7 @@
  */
 import type { Direction } from '../shared/audit/row.ts';
 import type { FrameEvent } from '../shared/frame/ndjson.ts';
+import { jsonObject } from '../shared/json/value.ts';
 import type { RequestId } from '../shared/jsonrpc/id.ts';
 import type { Malformed, Message } from '../shared/jsonrpc/message.ts';
 import { decodeMessage, guessId } from '../shared/jsonrpc/message.ts';
@@ -14,12 +15,16 @@ import { LISTING_OLD_MS } from '../shared/limits.ts';
 import { ClientSide } from './exchange/client-side.ts';
 import { Conversation } from './exchange/conversation.ts';
 import { Ledger } from './exchange/ledger.ts';
-import type { Carrier, ExchangeParts } from './exchange/parts.ts';
+import type { Carrier, ExchangeParts, PolicySource } from './exchange/parts.ts';
+import { decideMethod } from './exchange/parts.ts';
 import { ServerSide } from './exchange/server-side.ts';
 import type { Arrival } from './exchange/side.ts';
 import type { Refuse } from './exchange/verdict.ts';
 import { Catalog } from './pins/catalog.ts';
+import type { ListedKind } from './pins/item.ts';
+import { PROMPTS, TEMPLATES, TOOLS } from './pins/item.ts';
 import { Review } from './pins/review.ts';
+import type { Policy } from './policy/types.ts';
 
 /** Which response of the server's a frame came in. */
 export type StreamOrigin = Pick<Arrival, 'related' | 'status'>;
@@ -34,54 +39,102 @@ function unreadable(event: Exclude<FrameEvent, { kind: 'frame' }>): Malformed {
   };
 }
 
+/** What an exchange is built from: its policy may change while it lasts. */
+export interface ExchangeOptions extends Omit<ExchangeParts, 'policy'> {
+  readonly policies: PolicySource;
+}
+
+/** Both directions under one policy. */
+interface Sides {
+  readonly policy: Policy;
+  readonly client: ClientSide;
+  readonly server: ServerSide;
+}
+
 export class Exchange {
+  /** The parts with whatever policy is in force at the moment. */
   readonly #parts: ExchangeParts;
   readonly #conversation: Conversation;
-  readonly #client: ClientSide;
-  readonly #server: ServerSide;
+  readonly #review: Review;
+  readonly #catalog: Catalog;
+  readonly #prompts: Catalog;
+  readonly #templates: Catalog;
+  #last: Sides;
 
-  constructor(parts: ExchangeParts) {
+  constructor(options: ExchangeOptions) {
+    const { policies } = options;
+    const parts: ExchangeParts = {
+      ...options,
+      get policy() {
+        return policies.current;
+      },
+    };
     this.#parts = parts;
     this.#conversation = new Conversation(parts.session, parts.era);
-    const ledger = new Ledger(parts);
-    const review = new Review(parts, ledger);
-    const catalog: Catalog = new Catalog({
-      fetchPage: (cursor, msMax) => this.#client.listTools(cursor, msMax),
-      judge: (pages) => review.judge(pages),
-      visible: (name) => parts.policy.decideTool(parts.server, name, parts.soleServer).kind !== 'deny',
+    this.#review = new Review(parts, new Ledger(parts));
+    const asking = (tool: string) => ({ server: parts.server, tool, soleServer: parts.soleServer, principal: parts.principal, args: null });
+    this.#catalog = this.#catalogOf(TOOLS, (tool) => parts.policy.decideTool(asking(tool)).kind !== 'deny');
+    this.#prompts = this.#catalogOf(PROMPTS, (name) => decideMethod(parts, 'c2s', 'prompts/get', jsonObject({ name })).kind === 'allow');
+    this.#templates = this.#catalogOf(TEMPLATES, () => true);
+    this.#last = this.#sidesUnder(parts.policy);
+  }
+
+  #catalogOf(listed: ListedKind, visible: (name: string) => boolean): Catalog {
+    const parts = this.#parts;
+    return new Catalog({
+      listed,
+      fetchPage: (cursor, msMax) => this.#sides.client.list(listed.method, cursor, msMax),
+      judge: (pages) => this.#review.listing(listed, pages),
+      version: () => parts.pins.version(),
+      visible,
       now: parts.clock.now,
       randomHex: parts.randomHex,
       // 2026-07-28 over HTTP has no session whose end or notifications would tell of a change.
       oldAfterMs: parts.face === 'http' && parts.era === 'modern' ? LISTING_OLD_MS : null,
     });
-    const context = { parts, conversation: this.#conversation, catalog, ledger };
-    this.#client = new ClientSide(context);
-    this.#server = new ServerSide(context);
+  }
+
+  #sidesUnder(policy: Policy): Sides {
+    const parts: ExchangeParts = { ...this.#parts, policy };
+    const listings = { catalog: this.#catalog, prompts: this.#prompts, templates: this.#templates };
+    const context = { parts, conversation: this.#conversation, ...listings, review: this.#review, ledger: new Ledger(parts) };
+    return { policy, client: new ClientSide(context), server: new ServerSide(context) };
+  }
+
+  /** A message is judged from its arrival to its row by the policy that was in force when it came. */
+  get #sides(): Sides {
+    const { policy } = this.#parts;
+    if (this.#last.policy !== policy) {
+      this.#last = this.#sidesUnder(policy);
+      // What was listed was judged by other rules.
+      for (const each of [this.#catalog, this.#prompts, this.#templates]) each.invalidate();
+    }
+    return this.#last;
   }
 
   /** Takes one frame from the client; resolves when it has been dealt with. */
   fromClient(event: FrameEvent): Promise<void> {
-    return this.#take(event, 'c2s', this.#client);
+    return this.#take(event, 'c2s', this.#sides.client);
   }
 
   /** Takes one frame from the server; resolves when it has been dealt with. */
   fromServer(event: FrameEvent, from: StreamOrigin = {}): Promise<void> {
-    return this.#take(event, 's2c', this.#server, from);
+    return this.#take(event, 's2c', this.#sides.server, from);
   }
 
   /** Takes one decoded message of the client's: for transports that have to read it to know where it goes. */
   clientElement(element: Message | Malformed, arrival: Arrival): Promise<void> {
-    return this.#client.element(element, arrival);
+    return this.#sides.client.element(element, arrival);
   }
 
   /** The client closed what its requests came in with, which cancels them. */
   clientLeft(via: Carrier): Promise<void> {
-    return this.#client.clientLeft(via);
+    return this.#sides.client.clientLeft(via);
   }
 
   /** The transport cannot get an answer to one request of the client's. */
   upstreamFailed(id: RequestId, refusal: Refuse): Promise<void> {
-    return this.#client.upstreamFailed(id, refusal);
+    return this.#sides.client.upstreamFailed(id, refusal);
   }
 
   /** True while a request of the client's, or of the gateway's own, waits for its answer. */
@@ -96,17 +149,17 @@ export class Exchange {
 
   /** Repeats the handshake with a server that lost its session; false if it does not answer as it did before. */
   renew(): Promise<boolean> {
-    return this.#client.renew();
+    return this.#sides.client.renew();
   }
 
   /** The server's output ended: no answer comes any more. */
   serverSilent(): void {
-    this.#client.serverSilent();
+    this.#sides.client.serverSilent();
   }
 
   /** The server is gone: whoever still waits for an answer of its gets one. */
   async serverGone(): Promise<void> {
-    await this.#client.serverGone();
+    await this.#sides.client.serverGone();
   }
 
   /** Requests of the client's that have no answer yet. */

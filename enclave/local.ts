@@ -16,6 +16,7 @@ import type { LocalHouse } from './host/house.ts';
 import { clock, openHouse } from './host/house.ts';
 import type { Pump } from './host/pump.ts';
 import { clientOutput, pumpFrames, streamOutlet } from './host/pump.ts';
+import { followPolicy } from './host/reload.ts';
 import type { Servers } from './host/servers.ts';
 import { openServers, secrets } from './host/servers.ts';
 import { relayStderr } from './host/stderr.ts';
@@ -38,7 +39,7 @@ type Ending = { readonly kind: 'client' | 'signal' | 'server' } | { readonly kin
 function endingFromOutside(): Promise<Ending> {
   return new Promise((resolve) => {
     const stop = (): void => resolve({ kind: 'signal' });
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop);
     // The launcher is gone: nobody would forward signals any more.
     process.once('disconnect', stop);
     process.channel?.unref();
@@ -119,14 +120,14 @@ async function relayChild(house: LocalHouse, server: StdioServer, outside: Promi
     throw error;
   }
   watchGroup(child);
-  const { log, policy } = house;
+  const { log } = house;
   const output = clientOutput();
   const exchange = new Exchange({
     server: server.name,
     soleServer: true,
     principal: 'local',
     session: house.boot,
-    policy,
+    policies: house.policies,
     recorder: house.recorder,
     pins: house.pinsOf(server.name),
     log,
@@ -136,9 +137,12 @@ async function relayChild(house: LocalHouse, server: StdioServer, outside: Promi
     randomHex: house.randomHex,
     eras: house.eras,
     minRevision: house.minRevision,
+    continuations: house.continuations,
+    limiter: house.limiter,
+    ...(house.approvals === undefined ? {} : { approvals: house.approvals }),
   });
   const errors = relayStderr(child.stderr, {
-    scrub: (text) => policy.scrubText(text),
+    scrub: (text) => house.policies.current.scrubText(text),
     write: (line) => log.upstream(server.name, line),
     now: clock.now,
   });
@@ -230,5 +234,6 @@ export async function runLocal(options: LocalOptions): Promise<number> {
   if (server === undefined) throw new TypeError('there is no server');
   const outside = endingFromOutside();
   const house = await openHouse({ policy, policyPath: config.policyPath, stateDir, server: server.name, log, minRevision: config.minRevision });
+  followPolicy(house, config.policyPath);
   return server.kind === 'stdio' ? relayChild(house, server, outside) : relayHttp(house, server, outside);
 }

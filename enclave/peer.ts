@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /** One client's conversation with one server: the exchange that judges it and the link that carries it. */
+import type { Approvals } from './approval/desk.ts';
 import type { Recorder } from './audit/recorder.ts';
 import { Exchange } from './exchange.ts';
 import { sayFault } from './fault.ts';
-import type { Carrier, Clock, Outlet } from './exchange/parts.ts';
+import type { Carrier, Clock, Outlet, PolicySource } from './exchange/parts.ts';
+import type { Continuations } from './exchange/continuations.ts';
 import type { StateSeal } from './exchange/request-state.ts';
 import type { Room } from './exchange/room.ts';
 import type { TaskOwners } from './exchange/task-owners.ts';
 import type { Log } from './log.ts';
+import type { Limiter } from './policy/limiter.ts';
 import type { PinBook } from './pins/book.ts';
-import type { Policy } from './policy/types.ts';
+import type { Shadows } from './pins/shadow.ts';
 import type { Link, LinkEvents } from './upstream/link.ts';
 import type { Arrival } from './exchange/side.ts';
 import type { Malformed, Message } from '../shared/jsonrpc/message.ts';
@@ -17,7 +20,8 @@ import type { Era, Revision } from '../shared/mcp/revisions.ts';
 
 /** What all conversations of one process share. */
 export interface House {
-  readonly policy: Policy;
+  /** What is in force now. */
+  readonly policies: PolicySource;
   readonly recorder: Recorder;
   readonly log: Log;
   readonly clock: Clock;
@@ -29,6 +33,13 @@ export interface House {
   /** Older revisions are refused. */
   readonly minRevision: Revision | null;
   readonly seal: StateSeal;
+  /** Holds calls until a person has approved them. */
+  readonly approvals?: Approvals;
+  readonly continuations: Continuations;
+  /** Counts calls for the policy's limits. */
+  readonly limiter: Limiter;
+  /** What all servers list, to tell confusable tools. */
+  readonly shadows?: Shadows;
 }
 
 /** One configured server. */
@@ -97,9 +108,10 @@ export async function openPeer(house: House, server: Server, options: PeerOption
     soleServer: server.sole,
     principal: options.principal,
     session,
-    policy: house.policy,
+    policies: house.policies,
     recorder: house.recorder,
     pins: server.pins,
+    shadows: house.shadows,
     log: house.log,
     clock: house.clock,
     toClient: options.toClient,
@@ -111,6 +123,9 @@ export async function openPeer(house: House, server: Server, options: PeerOption
     ...(options.face === 'http' ? { taskOwners: house.taskOwners } : {}),
     minRevision: house.minRevision,
     seal: house.seal,
+    continuations: house.continuations,
+    limiter: house.limiter,
+    ...(house.approvals === undefined ? {} : { approvals: house.approvals }),
     ...(options.era === null ? {} : { era: options.era }),
   });
   const events: LinkEvents = {

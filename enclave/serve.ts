@@ -15,6 +15,7 @@ import type { OriginRules } from './front/origin.ts';
 import { originRules } from './front/origin.ts';
 import { protectedResourceMetadata, resourceMetadataUrl } from './front/resource.ts';
 import { openHouse } from './host/house.ts';
+import { followPolicy } from './host/reload.ts';
 import { openServers } from './host/servers.ts';
 import type { Log } from './log.ts';
 import type { Policy } from './policy/types.ts';
@@ -87,7 +88,7 @@ function accessOf(auth: AuthConfig, log: Log): Access {
 
 function signalled(): Promise<void> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve());
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => resolve());
     // The launcher is gone: nobody would forward signals any more.
     process.once('disconnect', () => resolve());
     process.channel?.unref();
@@ -105,6 +106,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   const name = config.servers.length === 1 && first !== undefined ? first.name : SHARED_LOG;
   const stop = signalled();
   const house = await openHouse({ policy, policyPath: config.policyPath, stateDir, server: name, log, minRevision: config.minRevision });
+  followPolicy(house, config.policyPath);
   let reason = 'signal';
   try {
     const servers = await openServers(house, config.servers);

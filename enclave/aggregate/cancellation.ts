@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Ends requests that the client does not want answered any more, at every server that was asked for them. */
 import { isRequestId } from '../../shared/jsonrpc/id.ts';
-import type { NotificationMessage } from '../exchange/client.ts';
+import type { NotificationMessage } from '../exchange/context.ts';
 import type { Carrier, Outlet } from '../exchange/parts.ts';
 import type { Arrival } from '../exchange/side.ts';
 import { refuse } from '../exchange/verdict.ts';

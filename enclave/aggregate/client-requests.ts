@@ -3,7 +3,7 @@
 import type { RequestId } from '../../shared/jsonrpc/id.ts';
 import { IN_FLIGHT_MAX } from '../../shared/limits.ts';
 import { detached } from '../exchange/conversation.ts';
-import type { RequestMessage } from '../exchange/client.ts';
+import type { RequestMessage } from '../exchange/context.ts';
 import type { Carrier } from '../exchange/parts.ts';
 import type { Arrival } from '../exchange/side.ts';
 import type { Ask } from './ask.ts';

@@ -6,7 +6,7 @@
 import { wireJson } from '../../shared/json/canonical.ts';
 import type { JsonValue } from '../../shared/json/value.ts';
 import { isJsonObject, withMember } from '../../shared/json/value.ts';
-import type { NotificationMessage } from '../exchange/client.ts';
+import type { NotificationMessage } from '../exchange/context.ts';
 import type { About, Outlet } from '../exchange/parts.ts';
 import type { AnswerMessage, Arrival } from '../exchange/side.ts';
 import type { Refuse } from '../exchange/verdict.ts';

@@ -8,7 +8,7 @@ import { AGGREGATE_WAIT_MS_MAX } from '../../shared/limits.ts';
 import type { Revision } from '../../shared/mcp/revisions.ts';
 import { REVISIONS } from '../../shared/mcp/revisions.ts';
 import { negotiatedRevision } from '../exchange/answers.ts';
-import type { RequestMessage } from '../exchange/client.ts';
+import type { RequestMessage } from '../exchange/context.ts';
 import type { Refuse } from '../exchange/verdict.ts';
 import { refuse } from '../exchange/verdict.ts';
 import type { Answers } from './answers.ts';

@@ -2,7 +2,7 @@
 /** Which servers a `subscriptions/listen` (2026-07-28) is for, and what of it is for each. */
 import type { JsonObject, JsonValue } from '../../shared/json/value.ts';
 import { isJsonObject, withMember } from '../../shared/json/value.ts';
-import type { RequestMessage } from '../exchange/client.ts';
+import type { RequestMessage } from '../exchange/context.ts';
 import type { Outlet } from '../exchange/parts.ts';
 import type { Answers } from './answers.ts';
 import type { ClientRequest } from './client-requests.ts';

@@ -3,7 +3,7 @@
 import type { Message } from '../../shared/jsonrpc/message.ts';
 import { Unavailable } from '../../shared/errors.ts';
 import { AGGREGATE_RESTART_MS } from '../../shared/limits.ts';
-import type { RequestMessage } from '../exchange/client.ts';
+import type { RequestMessage } from '../exchange/context.ts';
 import type { About, Carrier } from '../exchange/parts.ts';
 import type { Arrival } from '../exchange/side.ts';
 import type { Refuse } from '../exchange/verdict.ts';

@@ -4,7 +4,7 @@ import type { JsonObject, JsonValue } from '../../shared/json/value.ts';
 import { isJsonObject, withMember, withoutMembers } from '../../shared/json/value.ts';
 import { notificationMessage, requestMessage } from '../../shared/jsonrpc/build.ts';
 import type { RequestId } from '../../shared/jsonrpc/id.ts';
-import type { NotificationMessage, RequestMessage } from '../exchange/client.ts';
+import type { NotificationMessage, RequestMessage } from '../exchange/context.ts';
 import type { AnswerMessage } from '../exchange/side.ts';
 
 export function withParams<T extends RequestMessage | NotificationMessage>(message: T, params: JsonObject): T {

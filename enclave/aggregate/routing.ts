@@ -7,7 +7,7 @@ import type { JsonObject } from '../../shared/json/value.ts';
 import { isJsonObject, withMember } from '../../shared/json/value.ts';
 import { toolLabel } from '../../shared/label.ts';
 import { AGGREGATE_REST_MS } from '../../shared/limits.ts';
-import type { RequestMessage } from '../exchange/client.ts';
+import type { RequestMessage } from '../exchange/context.ts';
 import type { Clock } from '../exchange/parts.ts';
 import type { Refuse } from '../exchange/verdict.ts';
 import { refuse } from '../exchange/verdict.ts';

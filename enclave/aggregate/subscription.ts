@@ -8,7 +8,7 @@ import type { JsonObject, JsonValue } from '../../shared/json/value.ts';
 import { isJsonObject, jsonObject } from '../../shared/json/value.ts';
 import { AGGREGATE_WAIT_MS_MAX } from '../../shared/limits.ts';
 import { META_SUBSCRIPTION_ID } from '../../shared/mcp/meta.ts';
-import type { RequestMessage } from '../exchange/client.ts';
+import type { RequestMessage } from '../exchange/context.ts';
 import type { About, Outlet } from '../exchange/parts.ts';
 import type { Answers } from './answers.ts';
 import type { Reply } from './ask.ts';

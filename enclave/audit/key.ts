@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The audit key: ML-DSA-44 by node:crypto, from a 32-byte seed in a file that only its owner can read, or made for one
- * start and forgotten. A seed is never made anew in place of one that cannot be read.
+ * The audit key: ML-DSA-44 by node:crypto, from a 32-byte seed. Where the seed is kept is decided in custody.ts; this file
+ * holds the key itself and the seed file that only its owner can read (audit reference, section 4).
  */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, sign, verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { closeSync, constants, fstatSync, fsyncSync, linkSync, lstatSync, mkdirSync, openSync, readSync, readdirSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, fsyncSync, linkSync, lstatSync, mkdirSync, openSync, readSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fingerprintOf, fromSpki, toSpki } from '../../shared/audit/checkpoint.ts';
 import type { VerifySignature } from '../../shared/audit/checkpoint.ts';
@@ -15,8 +15,11 @@ export const SEED_BYTES = 32;
 /** PKCS#8 of an ML-DSA-44 key as its seed alone (RFC 9881): the seed follows. */
 const PKCS8_SEED_PREFIX = Buffer.from('3034020100300b060960864801650304031104228020', 'hex');
 
+/** Where the seed of a key is kept. */
+export type Custody = 'file' | 'keychain' | 'systemd-credential' | 'ephemeral';
+
 export interface AuditKey {
-  readonly custody: 'file' | 'ephemeral';
+  readonly custody: Custody;
   readonly privateKey: KeyObject;
   /** Raw, 1,312 bytes. */
   readonly publicKey: Uint8Array;
@@ -24,7 +27,7 @@ export interface AuditKey {
   readonly fingerprint: string;
 }
 
-function describe(custody: AuditKey['custody'], privateKey: KeyObject): AuditKey {
+function describe(custody: Custody, privateKey: KeyObject): AuditKey {
   const publicKey = fromSpki(new Uint8Array(createPublicKey(privateKey).export({ format: 'der', type: 'spki' })));
   if (publicKey === undefined) throw new TypeError('not an ML-DSA-44 key');
   return { custody, privateKey, publicKey, fingerprint: fingerprintOf(publicKey) };
@@ -36,7 +39,7 @@ export function createEphemeralKey(): AuditKey {
 }
 
 /** The key of a seed. */
-export function keyFromSeed(seed: Uint8Array, custody: AuditKey['custody']): AuditKey {
+export function keyFromSeed(seed: Uint8Array, custody: Custody): AuditKey {
   if (seed.length !== SEED_BYTES) throw new RangeError('a seed has 32 bytes');
   const der = Buffer.concat([PKCS8_SEED_PREFIX, seed]);
   const key = describe(custody, createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }));
@@ -167,6 +170,16 @@ function publish(path: string): void {
     rmSync(temporary, { force: true });
   }
   syncFolder(dirname(path));
+}
+
+/** Puts one seed file in the place of another; there is no moment without one. */
+export function replaceKeyFile(from: string, path: string): void {
+  try {
+    renameSync(from, path);
+    syncFolder(dirname(path));
+  } catch (error) {
+    throw unusable(path, 'cannot be replaced', error);
+  }
 }
 
 /** Makes names in a folder durable. */

@@ -166,6 +166,12 @@ export class SegmentReader implements SegmentSource {
   }
 }
 
+/** The lines of the anchor file of a segment, which need not be there itself. */
+export function readAnchorLines(segment: string): string[] {
+  const extent = anchorExtent(anchorPath(segment));
+  return extent === null ? [] : [...linesOf(extent.path, extent.bytes)];
+}
+
 function anchorExtent(path: string): { path: string; bytes: number } | null {
   let file: number;
   try {

@@ -9,6 +9,8 @@ export interface Recorder {
    * let the message move. Never throws synchronously.
    */
   append(draft: RowDraft): Promise<RowReceipt>;
+  /** False while only results of admitted calls are taken: new work goes elsewhere. */
+  readonly ready: boolean;
   /** False once a row was lost; what is asked for then is refused at once. */
   readonly available: boolean;
   /** Waits for all queued rows, writes the last anchor line and releases the log. */

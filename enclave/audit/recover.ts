@@ -5,22 +5,24 @@
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
-import { AnchorChain, anchorGenesis } from '../../shared/audit/anchor.ts';
+import { AnchorChain, anchorGenesis, parseAnchorLine } from '../../shared/audit/anchor.ts';
 import { genesisHash, parseBody } from '../../shared/audit/body.ts';
 import type { RowBody } from '../../shared/audit/body.ts';
-import type { SignedCheckpoint } from '../../shared/audit/checkpoint.ts';
-import { fingerprintOf, keyIdOf, originOf, parseVkey, signedByKey, verifyCheckpoint } from '../../shared/audit/checkpoint.ts';
+import type { Note, SignedCheckpoint } from '../../shared/audit/checkpoint.ts';
+import { fingerprintOf, keyIdOf, originOf, parseNote, parseVkey, signedByKey, verifyCheckpoint } from '../../shared/audit/checkpoint.ts';
 import { Frontier, HASH_BYTES, leafHash, rootOf, TILE_WIDTH, tileHashes, Tiler } from '../../shared/audit/merkle.ts';
 import { UnreadableSegment } from '../../shared/audit/source.ts';
 import type { StoredCheckpoint } from '../../shared/audit/source.ts';
 import type { Trust } from '../../shared/audit/verify.ts';
 import { equalBytes, fromHex, toHex } from '../../shared/bytes.ts';
 import { Unavailable } from '../../shared/errors.ts';
+import type { JsonObject } from '../../shared/json/value.ts';
 import { RECOVERY_ROWS_MAX } from '../../shared/limits.ts';
 import type { AnchorPosition } from './anchors.ts';
 import { anchorPath, epochsIn, orphanEpochs, segmentPath } from './files.ts';
+import type { Custody } from './key.ts';
 import { createNativeVerify } from './key.ts';
-import { SegmentReader } from './reader.ts';
+import { SegmentReader, readAnchorLines } from './reader.ts';
 import { openInPlace } from './snapshot.ts';
 
 /** The tree of a segment as far as it goes. */
@@ -43,6 +45,8 @@ export interface Continuation {
   /** Seconds of the last checkpoint; the next one is not older. */
   readonly timestamp: number;
   readonly anchor: AnchorPosition;
+  /** Milliseconds since 1970 of the segment's first row; 0 if it does not exist yet. */
+  readonly begun: number;
   /** For the first row of an epoch that follows another. */
   readonly previous: { readonly origin: string; readonly size: number; readonly root: string } | null;
 }
@@ -65,20 +69,25 @@ function naturalOf(value: unknown): number | undefined {
  * @throws Unavailable AUDIT_CORRUPT, AUDIT_ROLLBACK, AUDIT_KEY
  */
 export function findContinuation(dir: string, fingerprint: string, trust: Trust | null, rowsMax: number = RECOVERY_ROWS_MAX): Continuation {
-  const [orphan] = orphanEpochs(dir);
-  if (orphan !== undefined) throw rolledBack(segmentPath(dir, orphan));
   const epochs = epochsIn(dir);
+  // Retention takes old segments and leaves their anchor files; the verifier looks for the row that says so.
+  const orphan = orphanEpochs(dir).find((epoch) => epoch > (epochs.at(-1) ?? 0));
+  if (orphan !== undefined) throw rolledBack(segmentPath(dir, orphan));
   const unbegun = epochs.at(-1);
   if (unbegun !== undefined && isUnbegun(segmentPath(dir, unbegun))) epochs.pop();
   const last = epochs.at(-1);
   if (last === undefined) return begin(dir, randomBytes(16).toString('hex'), 1, null);
   const path = segmentPath(dir, last);
   const found = inspect(path, last, trust, rowsMax);
+  if (found.handedTo !== null && found.handedTo !== fingerprint) {
+    throw new Unavailable('AUDIT_KEY', `the log ${path} was handed over to another key`, 'start once with the key that "mcp-bastion keys rotate" made; to begin a new log, move the directory away');
+  }
   if (found.key === fingerprint) return found.continuation;
   return begin(dir, found.continuation.log, last + 1, found.head);
 }
 
-function begin(dir: string, log: string, epoch: number, previous: Continuation['previous']): Continuation {
+/** A segment that does not exist yet. `previous`: where the epoch before ends. */
+export function begin(dir: string, log: string, epoch: number, previous: Continuation['previous']): Continuation {
   const id = fromHex(log) ?? new Uint8Array(0);
   return {
     log,
@@ -88,6 +97,7 @@ function begin(dir: string, log: string, epoch: number, previous: Continuation['
     tree: { frontier: new Frontier(), tiler: new Tiler(), prev: toHex(genesisHash(id)) },
     timestamp: 0,
     anchor: { count: 0, prev: anchorGenesis(originOf(log, epoch)), bytes: 0, size: 0 },
+    begun: 0,
     previous,
   };
 }
@@ -113,16 +123,71 @@ function open(path: string): SegmentReader {
   }
 }
 
+/** What the end of a log lost: rows that its anchor file covers. */
+export interface Loss {
+  readonly log: string;
+  readonly epoch: number;
+  /** Rows that are there, and rows that were. */
+  readonly from: number;
+  readonly to: number;
+  /** Root of the lost end, hex. */
+  readonly root: string;
+  /** What the next epoch names as the one before: what is left, or of an epoch that is gone, where it ended. */
+  readonly head: NonNullable<Continuation['previous']>;
+}
+
+const ORIGIN = /\/([0-9a-f]{32})\/[0-9]+$/;
+
+/**
+ * Looks at a log that was refused with AUDIT_ROLLBACK. What is left of it is checked like a whole one.
+ * @throws Unavailable AUDIT_CORRUPT if it is damaged in another way
+ */
+export function findLoss(dir: string, trust: Trust | null): Loss {
+  const epoch = Math.max(0, ...epochsIn(dir), ...orphanEpochs(dir));
+  const path = segmentPath(dir, epoch);
+  const note = lastNote(path);
+  const log = note === undefined ? undefined : ORIGIN.exec(note.origin)?.[1];
+  if (note === undefined || log === undefined || note.origin !== originOf(log, epoch)) throw corrupt(path, 'has an anchor file that is not its own');
+  const [to, root] = [note.size, toHex(note.root)];
+  if (isBlank(path)) return { log, epoch, from: 0, to, root, head: { origin: note.origin, size: to, root } };
+  const { head, continuation } = inspect(path, epoch, trust, RECOVERY_ROWS_MAX, false);
+  return { log: continuation.log, epoch, from: head.size, to, root, head };
+}
+
+/** There is no row in it, and never was: not even the tables. */
+function isBlank(path: string): boolean {
+  if (!existsSync(path) || statSync(path).size === 0) return true;
+  const reader = open(path);
+  const blank = reader.schema === 'empty';
+  reader.close();
+  return blank;
+}
+
+function lastNote(path: string): Note | undefined {
+  let last: Note | undefined;
+  const lines = readAnchorLines(path);
+  const first = parseAnchorLine(lines[0] ?? '');
+  // The origin stands in the file itself: the chain begins with it.
+  const origin = first === undefined ? undefined : parseNote(first.note)?.origin;
+  if (origin === undefined) return undefined;
+  const chain = new AnchorChain(lines, origin);
+  for (; chain.head !== undefined; chain.advance()) last = chain.head.note;
+  if (chain.brokenAt !== undefined) throw corrupt(path, 'has an anchor file that is damaged');
+  return last;
+}
+
 interface Inspected {
   readonly key: string;
+  /** The key that the last row hands the log over to. */
+  readonly handedTo: string | null;
   readonly head: { readonly origin: string; readonly size: number; readonly root: string };
   readonly continuation: Continuation;
 }
 
-function inspect(path: string, epoch: number, trust: Trust | null, rowsMax: number): Inspected {
+function inspect(path: string, epoch: number, trust: Trust | null, rowsMax: number, whole = true): Inspected {
   const reader = open(path);
   try {
-    return inspectSegment(reader, path, epoch, trust, rowsMax);
+    return inspectSegment(reader, path, epoch, trust, rowsMax, whole);
   } catch (error) {
     if (error instanceof UnreadableSegment) throw corrupt(path, 'cannot be read', error);
     throw error;
@@ -131,7 +196,8 @@ function inspect(path: string, epoch: number, trust: Trust | null, rowsMax: numb
   }
 }
 
-function inspectSegment(reader: SegmentReader, path: string, epoch: number, trust: Trust | null, rowsMax: number): Inspected {
+/** @param whole false: the anchor file may say that there were more rows */
+function inspectSegment(reader: SegmentReader, path: string, epoch: number, trust: Trust | null, rowsMax: number, whole: boolean): Inspected {
   if (reader.schema !== 'expected') throw corrupt(path, "does not have exactly the log's tables");
   const unsound = reader.quickCheck();
   if (unsound !== null) throw corrupt(path, 'is damaged', unsound);
@@ -141,15 +207,16 @@ function inspectSegment(reader: SegmentReader, path: string, epoch: number, trus
   if (boot?.kind !== 'boot' || boot.epoch !== epoch) throw corrupt(path, 'does not begin with its boot row');
   const origin = originOf(boot.log, epoch);
   const publicKey = keyOf(reader, path, boot, trust);
-  const anchor = readAnchors(reader, path, origin, publicKey);
+  const anchor = readAnchors(reader, path, origin, publicKey, whole);
   const signed = lastCheckpoint(reader, path, origin, publicKey);
-  const tree = rebuild(reader, size, size > rowsMax ? anchor.size : 0, signed.root) ?? rebuild(reader, size, 0, signed.root);
+  const tree = rebuild(reader, size, whole && size > rowsMax ? anchor.size : 0, signed.root) ?? rebuild(reader, size, 0, signed.root);
   if (tree === null) throw corrupt(path, 'has rows that do not match their signature');
   const root = toHex(signed.root);
   return {
     key: fingerprintOf(publicKey),
+    handedTo: handedTo(reader),
     head: { origin, size, root },
-    continuation: { log: boot.log, epoch, path, begin: false, tree, timestamp: signed.timestamp, anchor, previous: null },
+    continuation: { log: boot.log, epoch, path, begin: false, tree, timestamp: signed.timestamp, anchor, begun: boot.wall, previous: null },
   };
 }
 
@@ -159,6 +226,15 @@ function firstRow(reader: SegmentReader): RowBody | undefined {
     return entry.idx === 0 && parsed?.ok === true ? parsed.body : undefined;
   }
   return undefined;
+}
+
+/** The rows were checked against their signature before. */
+function handedTo(reader: SegmentReader): string | null {
+  const [entry] = reader.tail(1);
+  const parsed = entry?.body instanceof Uint8Array ? parseBody(new TextDecoder().decode(entry.body)) : undefined;
+  if (parsed?.ok !== true || parsed.body.kind !== 'rotate') return null;
+  const next = parsed.body.members['next'];
+  return typeof next === 'string' ? next : null;
 }
 
 function keyOf(reader: SegmentReader, path: string, boot: RowBody, trust: Trust | null): Uint8Array {
@@ -171,7 +247,7 @@ function keyOf(reader: SegmentReader, path: string, boot: RowBody, trust: Trust 
   return vkey.publicKey;
 }
 
-function readAnchors(reader: SegmentReader, path: string, origin: string, publicKey: Uint8Array): AnchorPosition {
+function readAnchors(reader: SegmentReader, path: string, origin: string, publicKey: Uint8Array, whole: boolean): AnchorPosition {
   const lines = reader.anchorLines();
   let bytes = 0;
   function* counted(): Generator<string> {
@@ -196,7 +272,7 @@ function readAnchors(reader: SegmentReader, path: string, origin: string, public
   } else if (!verifyCheckpoint(last, publicKey, createNativeVerify())) {
     throw corrupt(path, 'has an anchor file that it did not sign');
   }
-  if (size > reader.lastCheckpointSize) throw rolledBack(path);
+  if (whole && size > reader.lastCheckpointSize) throw rolledBack(path);
   return { count: chain.count, prev, bytes, size };
 }
 
@@ -263,16 +339,43 @@ function resumeFromTiles(reader: SegmentReader, leafTiles: number, frontier: Fro
   return true;
 }
 
+export interface Signer {
+  readonly log: string;
+  /** SHA-256 of the SPKI, hex. */
+  readonly key: string;
+  /** The key that the last row hands the log over to. */
+  readonly handedTo: string | null;
+  /** C2SP vkey of the last epoch. */
+  readonly vkey: string;
+  /** What its first row said of the gateway. */
+  readonly boot: JsonObject;
+}
+
+/** Who signs a log, as its database says; null if there is no log. For the holder of the lock. */
+export function signerOf(dir: string): Signer | null {
+  return inLast(dir, (boot, reader) => {
+    const key = boot.members['key'];
+    return typeof key === 'string' && typeof reader.vkey === 'string' ? { log: boot.log, key, handedTo: handedTo(reader), vkey: reader.vkey, boot: boot.members } : null;
+  });
+}
+
+const CUSTODIES: readonly Custody[] = ['file', 'keychain', 'systemd-credential', 'ephemeral'];
+
 /** Custody of the key that wrote the last start of a log, null if there is no log. For the holder of the lock. */
-export function lastCustody(dir: string): 'file' | 'ephemeral' | null {
+export function lastCustody(dir: string): Custody | null {
+  return inLast(dir, (boot) => CUSTODIES.find((known) => known === boot.members['key_custody']) ?? null);
+}
+
+/** What the last segment with rows says, null if there is none. */
+function inLast<T>(dir: string, read: (boot: RowBody, reader: SegmentReader) => T | null): T | null {
   for (const epoch of epochsIn(dir).reverse()) {
     const path = segmentPath(dir, epoch);
     if (statSync(path).size === 0) continue;
     const reader = open(path);
     try {
       if (reader.schema === 'empty') continue;
-      const custody = reader.schema === 'expected' ? firstRow(reader)?.members['key_custody'] : undefined;
-      return custody === 'file' || custody === 'ephemeral' ? custody : null;
+      const boot = reader.schema === 'expected' ? firstRow(reader) : undefined;
+      return boot === undefined ? null : read(boot, reader);
     } finally {
       reader.close();
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Writes one segment: tables once, then one transaction per commit group. The caller holds the directory's lock. */
 import type { Tile } from '../../shared/audit/merkle.ts';
+import { Unavailable } from '../../shared/errors.ts';
 import type { Database, Statement } from '../store/sqlite.ts';
 import { createPrivateFile, openDatabase } from '../store/sqlite.ts';
 import { createSchema, schemaState } from './schema.ts';
@@ -99,6 +100,25 @@ export class SegmentStore {
     for (const { level, n, hashes } of group.tiles) statements.tile.run(level, n, hashes);
     const { size, root, timestamp, keyId, signature } = group.checkpoint;
     statements.checkpoint.run(size, root, timestamp, keyId, signature);
+  }
+}
+
+/**
+ * Takes the payload of a row away, so that its bytes are in none of the segment's files any more. True if there was one.
+ * The caller holds the directory's lock.
+ */
+export function erasePayload(path: string, idx: number): boolean {
+  const database = openForWriting(path);
+  try {
+    database.pragma('secure_delete = ON');
+    const { changes } = database.prepare('DELETE FROM payload WHERE idx = ?').run(idx);
+    // Older versions of its pages may stand in the write-ahead log, which stays while somebody reads.
+    if (database.pragma('wal_checkpoint(TRUNCATE)', { simple: true }) !== 0) {
+      throw new Unavailable('AUDIT_LOCKED', 'what was erased still stands in the write-ahead log, as somebody reads it', 'end what reads the log, and run it again');
+    }
+    return changes > 0;
+  } finally {
+    database.close();
   }
 }
 

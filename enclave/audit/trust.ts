@@ -3,18 +3,16 @@
  * The trust file of local mode, `<state>/trust.json`: which keys belong to which log. It stands outside the log
  * directories, so that a log that was rewritten with another key does not bring its own trust along.
  */
-import { randomBytes } from 'node:crypto';
-import { closeSync, constants, fstatSync, fsyncSync, mkdirSync, openSync, readSync, renameSync, writeSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Trust } from '../../shared/audit/verify.ts';
 import { Unavailable } from '../../shared/errors.ts';
-import { canonicalJson } from '../../shared/json/canonical.ts';
 import { parseStrictJson } from '../../shared/json/parse.ts';
 import type { JsonValue } from '../../shared/json/value.ts';
 import { isJsonObject, jsonObject } from '../../shared/json/value.ts';
 import { LOCK_WAIT_MS_MAX, TRUST_BYTES_MAX } from '../../shared/limits.ts';
 import { acquireExclusive } from '../store/sqlite.ts';
-import { syncFolder } from './key.ts';
+import { readStateFile, replaceStateFile } from './state-file.ts';
 
 const LOG_ID = /^[0-9a-f]{32}$/;
 const FINGERPRINT = /^[0-9a-f]{64}$/;
@@ -32,7 +30,7 @@ function unusable(path: string, cause?: unknown): Unavailable {
  * @throws Unavailable FILE_UNREADABLE
  */
 export function readTrust(path: string): Trust | null {
-  const bytes = readWhole(path);
+  const bytes = readBytes(path);
   if (bytes === null) return null;
   const parsed = parseStrictJson(bytes);
   const trust = parsed.ok ? trustOf(parsed.value) : undefined;
@@ -40,22 +38,11 @@ export function readTrust(path: string): Trust | null {
   return trust;
 }
 
-function readWhole(path: string): Uint8Array | null {
-  let file: number;
+function readBytes(path: string): Uint8Array | null {
   try {
-    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    return readStateFile(path, TRUST_BYTES_MAX);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
     throw unusable(path, error);
-  }
-  try {
-    const stat = fstatSync(file);
-    if (!stat.isFile() || stat.size > TRUST_BYTES_MAX) throw unusable(path);
-    const bytes = Buffer.alloc(stat.size);
-    if (readSync(file, bytes, 0, bytes.length, 0) !== bytes.length) throw unusable(path);
-    return bytes;
-  } finally {
-    closeSync(file);
   }
 }
 
@@ -88,22 +75,13 @@ export function addTrust(stateDir: string, log: string, fingerprint: string): vo
     const trust = new Map(readTrust(path));
     if (trust.get(log)?.has(fingerprint) === true) return;
     trust.set(log, new Set([...(trust.get(log) ?? []), fingerprint]));
-    replace(stateDir, path, trust);
+    replace(path, trust);
   } finally {
     lock.release();
   }
 }
 
-function replace(stateDir: string, path: string, trust: Trust): void {
+function replace(path: string, trust: Trust): void {
   const logs = jsonObject(Object.fromEntries([...trust].map(([log, keys]) => [log, [...keys]])));
-  const temporary = `${path}.${randomBytes(8).toString('hex')}.tmp`;
-  const file = openSync(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
-  try {
-    writeSync(file, `${canonicalJson(jsonObject({ version: 1, logs }))}\n`);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(temporary, path);
-  syncFolder(stateDir);
+  replaceStateFile(path, jsonObject({ version: 1, logs }));
 }

@@ -10,8 +10,8 @@ const { fileURLToPath } = await import('node:url');
 
 const zone = dirname(dirname(fileURLToPath(import.meta.url)));
 const [major, minor] = process.versions.node.split('.').map(Number);
-// 24.6 is the first with ML-DSA in node:crypto.
-const tooOld = major < 24 || (major === 24 && minor < 6);
+// 24.7 is the first with ML-DSA and ML-KEM in node:crypto.
+const tooOld = major < 24 || (major === 24 && minor < 7);
 
 /** The pinned binary, looked for where npm puts it: in node_modules beside or above this package. */
 function pinnedNode() {
@@ -29,14 +29,20 @@ function refuse(problem, hint) {
 
 const pinned = pinnedNode();
 if (pinned === undefined && tooOld) {
-  refuse(`Node ${process.versions.node} is too old`, 'install Node 24.6 or newer, or run "npm run setup" in the checkout on linux-x64');
+  refuse(`Node ${process.versions.node} is too old`, 'install Node 24.7 or newer, or run "npm run setup" in the checkout on linux-x64');
 }
 const source = join(zone, 'host', 'cli.ts');
 const entry = existsSync(source) ? source : join(zone, 'host', 'cli.js');
 
-const child = spawn(pinned ?? process.execPath, [entry, ...process.argv.slice(2)], {
-  stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
-});
+const words = process.argv.slice(2);
+const stdio = ['inherit', 'inherit', 'inherit'];
+// A descriptor that a passphrase is read from is handed on under its number.
+const named = Number(/^[3-9]$/.exec(words[words.indexOf('--passphrase-fd') + 1] ?? '')?.[0] ?? 0);
+if (words.includes('--passphrase-fd') && named > 0) {
+  while (stdio.length < named) stdio.push('ignore');
+  stdio.push(named);
+}
+const child = spawn(pinned ?? process.execPath, [entry, ...words], { stdio: [...stdio, 'ipc'] });
 
 /** The process groups of the servers that the gateway runs, while they run. */
 let groups = [];

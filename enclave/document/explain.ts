@@ -28,6 +28,11 @@ export function explain(issue: z.core.$ZodIssue, yaml: Yaml, kind: DocumentKind)
   if (issue.code === 'invalid_key') {
     return issue.issues.flatMap((inner) => explain({ ...inner, path }, yaml, kind)).map((problem) => ({ ...problem, ...yaml.keyAt(path) }));
   }
+  if (issue.code === 'invalid_union') {
+    // What the author meant is the form whose outside fits.
+    const meant = issue.errors.find((branch) => branch.every((inner) => inner.path.length > 0)) ?? issue.errors[0] ?? [];
+    return meant.flatMap((inner) => explain({ ...inner, path: [...path, ...inner.path] }, yaml, kind));
+  }
   const atKey = issue.code === 'custom' && issue.params?.['at'] === 'key';
   return [{ ...(atKey ? yaml.keyAt(path) : yaml.valueAt(path)), ...explainValue(issue, pathLabel(path, kind), kind) }];
 }

@@ -78,10 +78,16 @@ function typeHint(expected: string, found: unknown, kind: DocumentKind): string 
   return expected === 'string' ? 'put it in quotes' : kind.hints.manual;
 }
 
+/** True if a place with stars, such as `servers.*.rules`, is that of a section. */
+function isPlaceOf(place: string, section: Path): boolean {
+  const parts = place.split('.');
+  return parts.length === section.length && parts.every((part, index) => part === '*' || part === section[index]);
+}
+
 /** A key that the section at `path` does not know. */
 export function unknownKey(path: Path, key: string, kind: DocumentKind): Explained {
   const section = path.filter((part) => typeof part !== 'number');
-  const keys = kind.keys.get(section.join('.')) ?? kind.keys.get([...section.slice(0, -1), '*'].join('.')) ?? [];
+  const keys = kind.keys.get(section.join('.')) ?? [...kind.keys].find(([place]) => isPlaceOf(place, section))?.[1] ?? [];
   const near = closest(key, keys);
   const hint = near === undefined ? `known keys here: ${keys.join(', ')}` : `did you mean '${near}'?`;
   return { problem: `there is no key ${quoted(key)}${section.length === 0 ? '' : ` in ${pathLabel(section, kind)}`}`, hint };

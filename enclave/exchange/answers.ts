@@ -7,8 +7,9 @@ import type { JsonObject, JsonValue } from '../../shared/json/value.ts';
 import { jsonObject, withMember } from '../../shared/json/value.ts';
 import type { Revision } from '../../shared/mcp/revisions.ts';
 import { eraOf, isRevision } from '../../shared/mcp/revisions.ts';
-import type { Policy } from '../policy/types.ts';
 import type { Pending } from './conversation.ts';
+import type { Asking } from './parts.ts';
+import { decideMethod } from './parts.ts';
 import { invalid, judgeEmbedded } from './embedded.ts';
 import { mayAskForInput } from './request-state.ts';
 import type { Verdict } from './verdict.ts';
@@ -17,17 +18,17 @@ import { forward, refuse, refuseByPolicy } from './verdict.ts';
 /** JSON-RPC error of 2025-11-25 that asks the client to open URLs first. */
 const URL_ELICITATION_REQUIRED = -32042;
 
-function judgeInputRequests(policy: Policy, pending: Pending, value: JsonObject, result: JsonObject): Verdict {
+function judgeInputRequests(asking: Asking, pending: Pending, value: JsonObject, result: JsonObject): Verdict {
   if (!mayAskForInput.has(pending.method)) return invalid(`an answer to ${pending.shownMethod} asks for input`);
   if (result['inputRequests'] === undefined) {
     return typeof result['requestState'] === 'string' ? forward(value) : invalid('an answer asks for no input at all');
   }
-  return judgeEmbedded(policy, result) ?? forward(value);
+  return judgeEmbedded(asking, result) ?? forward(value);
 }
 
-function judgeModernResult(policy: Policy, pending: Pending, value: JsonObject, result: JsonObject): Verdict {
+function judgeModernResult(asking: Asking, pending: Pending, value: JsonObject, result: JsonObject): Verdict {
   const type = result['resultType'];
-  if (type === 'input_required') return judgeInputRequests(policy, pending, value, result);
+  if (type === 'input_required') return judgeInputRequests(asking, pending, value, result);
   if (type !== undefined && type !== 'complete' && type !== 'task') {
     return refuse(
       'RESULT_TYPE_UNKNOWN',
@@ -39,7 +40,7 @@ function judgeModernResult(policy: Policy, pending: Pending, value: JsonObject, 
   // A task says what input it waits for in its status; any other answer that is complete cannot ask for more.
   const asks = 'inputRequests' in result && type !== 'task' && !pending.method.startsWith('tasks/');
   if (asks) return invalid('an answer is complete and asks for input');
-  return judgeEmbedded(policy, result) ?? forward(value);
+  return judgeEmbedded(asking, result) ?? forward(value);
 }
 
 /** The version in an `initialize` result has to be a legacy one that the gateway knows. */
@@ -69,20 +70,20 @@ export function offersModern(result: JsonObject): boolean {
 }
 
 /** Judges a result that answers a client's request. */
-export function judgeResult(policy: Policy, pending: Pending, value: JsonObject, result: JsonObject): Verdict {
+export function judgeResult(asking: Asking, pending: Pending, value: JsonObject, result: JsonObject): Verdict {
   const greets = pending.method === 'initialize' || pending.method === 'server/discover';
   if (greets && ('inputRequests' in result || result['resultType'] === 'input_required')) return invalid(`an answer to ${pending.method} asks for input`);
   if (pending.method === 'initialize') return judgeInitialize(value, result);
   if (pending.method === 'server/discover') return judgeDiscover(value, result);
-  if (pending.era === 'modern') return judgeModernResult(policy, pending, value, result);
+  if (pending.era === 'modern') return judgeModernResult(asking, pending, value, result);
   return 'resultType' in result && result['resultType'] !== 'complete'
     ? invalid('an answer of an older revision has a result type')
     : forward(value);
 }
 
 /** Judges an error that answers a client's request: a client may follow the code in whatever era it comes. */
-export function judgeError(policy: Policy, value: JsonObject, error: { code: number; data?: JsonValue }): Verdict {
+export function judgeError(asking: Asking, value: JsonObject, error: { code: number; data?: JsonValue }): Verdict {
   if (error.code !== URL_ELICITATION_REQUIRED) return forward(value);
-  const decision = policy.decideMethod('s2c', 'elicitation/create', jsonObject({ mode: 'url' }), true);
+  const decision = decideMethod(asking, 's2c', 'elicitation/create', jsonObject({ mode: 'url' }));
   return decision.kind === 'allow' ? forward(value) : refuseByPolicy(decision);
 }

@@ -11,23 +11,23 @@ import type { Malformed } from '../../shared/jsonrpc/message.ts';
 import { toolLabel } from '../../shared/label.ts';
 import { LISTING_MS_MAX } from '../../shared/limits.ts';
 import { META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_PROTOCOL_VERSION } from '../../shared/mcp/meta.ts';
+import { awaitApproval } from './approval.ts';
 import { aboutAnswer, aboutNotification, aboutRefusal, aboutRequest } from './about.ts';
 import { permittedParams } from './capabilities.ts';
-import type { NotificationMessage, RequestMessage } from './client.ts';
+import type { NotificationMessage, RequestMessage } from './context.ts';
 import { eraOfMessage, judgeClientRequest, judgeNotification, upstreamGone } from './client.ts';
+import { judgeLimits } from './limits.ts';
 import type { GatewayAnswer, Pending } from './conversation.ts';
 import { detached, detachedText, progressTokenOf, wantsLog } from './conversation.ts';
 import type { Carrier } from './parts.ts';
+import { redactedAnswer } from './redact-verdict.ts';
 import { stateContext } from './request-state.ts';
 import type { AnswerMessage, Arrival, SideContext } from './side.ts';
 import { Side } from './side.ts';
-import type { Refuse, Verdict } from './verdict.ts';
+import type { Held, Refuse, Verdict } from './verdict.ts';
 import { denialError, denialStatus, forward, malformedError, refuse } from './verdict.ts';
 
 export class ClientSide extends Side {
-  /** True once the server says nothing more. */
-  #silent = false;
-
   constructor(context: SideContext) {
     super(context, 'c2s');
   }
@@ -64,13 +64,35 @@ export class ClientSide extends Side {
       return;
     }
     fromClient.add(pending);
-    const judged = await judgeClientRequest(this.context, message, pending, arrival.paramHeaders);
+    const judged = await this.#judge(message, pending, arrival);
     const verdict = pending.cancelled ? cancelledEarly() : judged;
+    if (pending.cancelled) pending.release?.(0);
     if (verdict.kind === 'refuse') {
       await this.#end(message, pending, verdict, arrival);
       return;
     }
     await this.#move(message, pending, verdict, arrival);
+  }
+
+  /** The verdict on a request, when a person has approved what the policy holds and no limit is exceeded. */
+  async #judge(message: RequestMessage, pending: Pending, arrival: Arrival): Promise<Verdict> {
+    let verdict = await judgeClientRequest(this.context, message, pending, arrival.paramHeaders);
+    if (verdict.kind === 'forward' && verdict.held !== undefined) {
+      const refusal = await this.#await(pending, verdict.held, message);
+      if (refusal !== null) return this.conversation.silent ? upstreamGone() : refusal;
+      // While it was held, the server may have changed the tool.
+      verdict = await judgeClientRequest(this.context, message, pending, arrival.paramHeaders);
+    }
+    return verdict.kind === 'forward' ? judgeLimits(this.parts, message, pending, arrival.bytes, verdict) : verdict;
+  }
+
+  /** Null if the call may go on; a step of its approval that cannot be recorded refuses it. */
+  async #await(pending: Pending, held: Held, message: RequestMessage): Promise<Refuse | null> {
+    try {
+      return await awaitApproval(this.parts, pending, held, message.params?.['requestState']);
+    } catch (error) {
+      return this.auditRefusal(error);
+    }
   }
 
   /** A second request under an id in flight gets a row and no answer: an answer would settle the first. */
@@ -105,8 +127,10 @@ export class ClientSide extends Side {
       via: arrival.via ?? null,
       wantsLog: wantsLog(era, params),
       filter: message.method === 'subscriptions/listen' && isJsonObject(params?.['notifications']) ? params['notifications'] : null,
+      resource: message.method === 'resources/read' && typeof params?.['uri'] === 'string' ? detachedText(params['uri']) : undefined,
       stateContext: stateContext(this.parts, message),
       round: 0,
+      approved: false,
       sent: false,
       cancelled: false,
     };
@@ -152,7 +176,7 @@ export class ClientSide extends Side {
     }
     pending.sent = true;
     if (message.method === 'initialize' && isJsonObject(value['params'])) this.conversation.handshake = { params: value['params'], answer: null };
-    if (this.#silent) await this.#answerFailed(pending, upstreamGone());
+    if (this.conversation.silent) await this.#answerFailed(pending, upstreamGone());
     else await this.parts.toServer.send(text, aboutRequest(pending, value, verdict.headers ?? null));
   }
 
@@ -215,17 +239,19 @@ export class ClientSide extends Side {
   }
 
   protected async answer(message: AnswerMessage, arrival: Arrival): Promise<void> {
-    const pending = this.takeAnswered(this.conversation.fromServer, message);
+    const pending = this.takeAnswered(this.conversation.fromServer, message, arrival.bytes);
     if (pending === null) return this.recordUnasked(message, arrival);
-    const text = wireJson(message.value);
-    if (await this.recordAnswer(message, pending, forward(message.value), arrival, text)) {
-      await this.parts.toServer.send(text, aboutAnswer(pending, message.value));
+    const verdict = await redactedAnswer(this.parts, 'c2s', pending.method, forward(message.value));
+    const value = verdict.kind === 'forward' ? verdict.value : message.value;
+    const text = wireJson(value);
+    if (await this.recordAnswer(message, pending, verdict, arrival, text)) {
+      await this.parts.toServer.send(text, aboutAnswer(pending, value));
     }
   }
 
-  /** Asks the server for one page of its tools, as a request of the gateway's own. */
-  listTools(cursor: string | null, msMax: number): Promise<GatewayAnswer> {
-    return this.#ask('tools/list', this.#listParams(cursor), 'gateway listing', msMax);
+  /** Asks the server for one page of a listing, as a request of the gateway's own. */
+  list(method: string, cursor: string | null, msMax: number): Promise<GatewayAnswer> {
+    return this.#ask(method, this.#listParams(cursor), 'gateway listing', msMax);
   }
 
   /**
@@ -240,8 +266,13 @@ export class ClientSide extends Side {
     // Before the server may ask again: what it asks from then on belongs to the new session.
     this.conversation.fromServer.clear();
     await this.#tell('notifications/initialized', undefined, 'gateway renews the session');
-    this.context.catalog.invalidate();
+    this.#forgetListings();
     return true;
+  }
+
+  #forgetListings(): void {
+    const { catalog, prompts, templates } = this.context;
+    for (const each of [catalog, prompts, templates]) each.invalidate();
   }
 
   /** Sends a request of the gateway's own and waits for its answer. */
@@ -271,7 +302,7 @@ export class ClientSide extends Side {
       void this.#tell('notifications/cancelled', cancelled, reason, pending);
     }, msMax);
     // A server that does not read must not hold up whoever waits for the answer: it ends at its time all the same.
-    if (this.#silent) this.#settleListing(pending);
+    if (this.conversation.silent) this.#settleListing(pending);
     else void this.parts.toServer.send(text, aboutRequest(pending, message));
     return answered.finally(() => clearTimeout(timer));
   }
@@ -314,7 +345,7 @@ export class ClientSide extends Side {
       params['_meta'] = meta;
     }
     if (cursor !== null) params['cursor'] = cursor;
-    return Object.keys(params).length === 0 ? undefined : permittedParams(this.parts.policy, params);
+    return Object.keys(params).length === 0 ? undefined : permittedParams(this.parts, params);
   }
 
   #gatewayRequest(id: string, method: string, settle: (answer: GatewayAnswer) => void): Pending {
@@ -334,6 +365,7 @@ export class ClientSide extends Side {
       filter: null,
       stateContext: null,
       round: 0,
+      approved: false,
       sent: false,
       cancelled: false,
       settle,
@@ -342,8 +374,11 @@ export class ClientSide extends Side {
 
   /** The server says nothing more: listings end, and what would still go to it is answered with an error. */
   serverSilent(): void {
-    this.#silent = true;
-    for (const pending of this.conversation.fromClient.all()) this.#settleListing(pending);
+    this.conversation.silent = true;
+    for (const pending of this.conversation.fromClient.all()) {
+      pending.abort?.();
+      this.#settleListing(pending);
+    }
   }
 
   #settleListing(pending: Pending): void {
@@ -364,7 +399,7 @@ export class ClientSide extends Side {
   /** The transport cannot get an answer to one request: it is answered with an error that says so, and recorded. */
   async upstreamFailed(id: RequestId, refusal: Refuse): Promise<void> {
     // A server that went away may come back with other tools.
-    if (refusal.code === 'UPSTREAM_UNREACHABLE') this.context.catalog.invalidate();
+    if (refusal.code === 'UPSTREAM_UNREACHABLE') this.#forgetListings();
     const pending = this.conversation.fromClient.get(id);
     if (pending !== undefined) await this.#answerFailed(pending, refusal);
   }

@@ -41,13 +41,21 @@ export interface Pending {
   readonly wantsLog: boolean;
   /** For `subscriptions/listen`: the notifications that were asked for. */
   readonly filter: JsonObject | null;
+  /** For `resources/read`: what is read. */
+  readonly resource?: string | undefined;
   /** What a `requestState` of its answer is bound to; null where none is wrapped. */
   readonly stateContext: string | null;
   /** How often the server asked for input to this request before. */
   round: number;
+  /** A person approved the call, in this attempt or in the one that it continues. */
+  approved: boolean;
   /** True once the request went to the peer. */
   sent: boolean;
   cancelled: boolean;
+  /** Ends what the request waits for before it goes to the peer. */
+  abort?: (() => void) | undefined;
+  /** Gives back what the request holds of a limit, with the bytes of its answer. */
+  release?: ((bytes: number) => void) | undefined;
   /** For requests of the gateway's own. */
   readonly settle?: (answer: GatewayAnswer) => void;
 }
@@ -101,6 +109,8 @@ export class InFlight {
     // A refused or cancelled request may have left its id to another one.
     if (this.get(pending.id) !== pending) return;
     this.#pending.delete(keyOf(pending.id));
+    pending.release?.(0);
+    pending.release = undefined;
     if (pending.progressToken === null) return;
     const token = keyOf(pending.progressToken);
     const left = (this.#tokens.get(token) ?? []).filter((holder) => holder !== pending);
@@ -111,6 +121,7 @@ export class InFlight {
   /** Takes a cancelled request out and remembers it, so that a late answer is recorded with its request. */
   cancel(pending: Pending): void {
     pending.cancelled = true;
+    pending.abort?.();
     this.remove(pending);
     if (!pending.sent) return;
     this.#late.set(keyOf(pending.id), pending);
@@ -197,6 +208,8 @@ export class Conversation {
   readonly fromClient: InFlight = new InFlight();
   readonly fromServer: InFlight = new InFlight();
   readonly tasks: TaskTools = new TaskTools();
+  /** True once the server says nothing more. */
+  silent = false;
   #calls = 0;
   readonly session: string;
 

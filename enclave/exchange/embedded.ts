@@ -7,7 +7,8 @@ import type { JsonObject, JsonValue } from '../../shared/json/value.ts';
 import { isJsonObject } from '../../shared/json/value.ts';
 import type { KnownKeys } from '../../shared/jsonrpc/keys.ts';
 import { isNearMiss, paramsKeys } from '../../shared/jsonrpc/keys.ts';
-import type { Policy } from '../policy/types.ts';
+import type { Asking } from './parts.ts';
+import { decideMethod } from './parts.ts';
 import type { Refuse } from './verdict.ts';
 import { refuse, refuseByPolicy } from './verdict.ts';
 
@@ -22,7 +23,7 @@ export function invalid(problem: string): Refuse {
   return refuse('RESULT_INVALID', problem, 'the server does not follow the protocol; its vendor can mend it');
 }
 
-function judgeOne(policy: Policy, request: JsonValue): Refuse | null {
+function judgeOne(asking: Asking, request: JsonValue): Refuse | null {
   const method = isJsonObject(request) ? request['method'] : undefined;
   if (!isJsonObject(request) || typeof method !== 'string' || !embeddable.has(method)) {
     return invalid('a message embeds a request that clients do not know');
@@ -31,19 +32,19 @@ function judgeOne(policy: Policy, request: JsonValue): Refuse | null {
   if (isNearMiss(request, requestKeys) || (params !== undefined && (!isJsonObject(params) || isNearMiss(params, paramsKeys)))) {
     return invalid('a message embeds a request that is not in plain form');
   }
-  const decision = policy.decideMethod('s2c', method, params, true);
+  const decision = decideMethod(asking, 's2c', method, params);
   return decision.kind === 'allow' ? null : refuseByPolicy(decision);
 }
 
 /** Refuses a result or the params of a notification if anything it embeds, or its task embeds, is denied. */
-export function judgeEmbedded(policy: Policy, carrier: JsonObject): Refuse | null {
+export function judgeEmbedded(asking: Asking, carrier: JsonObject): Refuse | null {
   const task = carrier['task'];
   for (const holder of isJsonObject(task) ? [carrier, task] : [carrier]) {
     const requests = holder['inputRequests'];
     if (requests === undefined) continue;
     if (!isJsonObject(requests)) return invalid('the inputRequests of a message are not an object');
     for (const request of Object.values(requests)) {
-      const refusal = judgeOne(policy, request);
+      const refusal = judgeOne(asking, request);
       if (refusal !== null) return refusal;
     }
   }

@@ -9,7 +9,7 @@ import type { JsonObject, JsonValue } from '../../shared/json/value.ts';
 import { isJsonObject, jsonObject } from '../../shared/json/value.ts';
 import type { ParamHeader } from '../../shared/mcp/param-headers.ts';
 import { paramHeaderValues, readParamHeaders, sameParamValue } from '../../shared/mcp/param-headers.ts';
-import type { Policy } from '../policy/types.ts';
+import type { Asking } from './parts.ts';
 import type { Refuse } from './verdict.ts';
 import { refuse } from './verdict.ts';
 
@@ -44,7 +44,7 @@ export function judgeParamHeaders(tool: JsonObject | null, args: JsonObject | un
 }
 
 /** The headers that go with a call: from its judged arguments, and those that no schema explains, redacted like arguments. */
-export async function paramHeadersFor(policy: Policy, tool: JsonObject | null, args: JsonObject | undefined, received: Headers): Promise<Headers | Refuse> {
+export async function paramHeadersFor({ policy, server }: Asking, tool: JsonObject | null, args: JsonObject | undefined, received: Headers): Promise<Headers | Refuse> {
   const headers = annotated(tool);
   const made = new Map(paramHeaderValues(headers, args));
   const explained = new Set(headers.map((header) => `mcp-param-${header.name.toLowerCase()}`));
@@ -52,8 +52,7 @@ export async function paramHeadersFor(policy: Policy, tool: JsonObject | null, a
     if (explained.has(name)) continue;
     const text = decodeHeaderValue(value);
     if (text === null) return mismatch('an Mcp-Param header is not encoded as the protocol says');
-    const redacted = await policy.redactArguments(jsonObject({ value: text }));
-    if (redacted.kind === 'timeout') return refuse('REDACTION_TIMEOUT', 'a header could not be redacted in time', 'send less in one call');
+    const redacted = await policy.redact('c2s', server, jsonObject({ value: text }));
     const kept = isJsonObject(redacted.value) ? redacted.value['value'] : undefined;
     if (typeof kept === 'string') made.set(name, encodeHeaderValue(kept));
   }

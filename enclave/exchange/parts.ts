@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What an exchange is built from; the composition roots name the concrete parts. */
+import type { Direction } from '../../shared/audit/row.ts';
 import type { JsonObject } from '../../shared/json/value.ts';
 import type { RequestId } from '../../shared/jsonrpc/id.ts';
 import type { Era, Revision } from '../../shared/mcp/revisions.ts';
+import type { Approvals } from '../approval/desk.ts';
 import type { Recorder } from '../audit/recorder.ts';
 import type { Log } from '../log.ts';
 import type { PinBook } from '../pins/book.ts';
-import type { Policy } from '../policy/types.ts';
+import type { Shadows } from '../pins/shadow.ts';
+import type { Limiter } from '../policy/limiter.ts';
+import type { Policy, PolicyDecision } from '../policy/types.ts';
+import type { Continuations } from './continuations.ts';
 import type { StateSeal } from './request-state.ts';
 import type { Room } from './room.ts';
 import type { TaskOwners } from './task-owners.ts';
@@ -54,9 +59,12 @@ export interface ExchangeParts {
   readonly principal: string;
   /** 16 hex digits. */
   readonly session: string;
+  /** What is in force for the message at hand. */
   readonly policy: Policy;
   readonly recorder: Recorder;
   readonly pins: PinBook;
+  /** What all servers list, to tell confusable tools; one for all conversations of a process. */
+  readonly shadows?: Shadows | undefined;
   readonly log: Log;
   readonly clock: Clock;
   readonly toClient: Outlet;
@@ -75,6 +83,26 @@ export interface ExchangeParts {
   readonly taskOwners?: TaskOwners;
   /** Wraps `requestState`; without it, states pass as they are. */
   readonly seal?: StateSeal;
+  /** Holds calls until a person has approved them; without it, held calls are refused. */
+  readonly approvals?: Approvals;
+  /** Approved calls that go on after the server asked for input; one for all conversations of a process. */
+  readonly continuations?: Continuations;
+  /** Counts calls for the policy's limits; one for all conversations of a process. */
+  readonly limiter?: Limiter;
   /** The share of the audit log's queue; one for all conversations of a process. */
   readonly room?: Room;
+}
+
+/** Where the policy comes from: another may be in force for the next message. */
+export interface PolicySource {
+  readonly current: Policy;
+}
+
+/** Who asks whom, under which policy. */
+export type Asking = Pick<ExchangeParts, 'policy' | 'server' | 'principal'>;
+
+/** The policy's decision on a method. `known`: some revision defines it. */
+export function decideMethod(asking: Asking, direction: Direction, method: string, params: JsonObject | undefined, known = true): PolicyDecision {
+  const { policy, server, principal } = asking;
+  return policy.decideMethod({ server, principal, direction, method, params, known });
 }

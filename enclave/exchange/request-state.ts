@@ -9,7 +9,7 @@ import { canonicalJson } from '../../shared/json/canonical.ts';
 import type { JsonObject } from '../../shared/json/value.ts';
 import { isJsonObject, withMember } from '../../shared/json/value.ts';
 import { INPUT_ROUNDS_MAX } from '../../shared/limits.ts';
-import type { RequestMessage } from './client.ts';
+import type { RequestMessage } from './context.ts';
 import type { ExchangeParts } from './parts.ts';
 import type { Refuse } from './verdict.ts';
 import { refuse } from './verdict.ts';

@@ -11,12 +11,16 @@ import { META_SUBSCRIPTION_ID } from '../../shared/mcp/meta.ts';
 import { REVISIONS } from '../../shared/mcp/revisions.ts';
 import { aboutAnswer, aboutRequest } from './about.ts';
 import { judgeError, judgeResult, negotiatedRevision, offersModern } from './answers.ts';
-import type { NotificationMessage, RequestMessage } from './client.ts';
+import type { NotificationMessage, RequestMessage } from './context.ts';
 import { privateCache } from './caching.ts';
 import { judgeNotification, judgeServerRequest } from './client.ts';
 import type { Pending } from './conversation.ts';
 import { detached, detachedText, progressTokenOf } from './conversation.ts';
+import { redactedAnswer } from './redact-verdict.ts';
 import { sealState } from './request-state.ts';
+import { readableResources } from './resources.ts';
+import type { Catalog } from '../pins/catalog.ts';
+import { carriesPinned, judgePinnedAnswer } from '../pins/pinned.ts';
 import { judgeStream } from './streams.ts';
 import { ownTasks } from './task-owners.ts';
 import type { AnswerMessage, Arrival, SideContext } from './side.ts';
@@ -25,9 +29,6 @@ import type { Refuse, Verdict } from './verdict.ts';
 import { denialError, denialStatus, forwardWithAlert, modernStatus, refuse } from './verdict.ts';
 
 export class ServerSide extends Side {
-  /** The streams in which a notification waits for the new tools to be judged; null is the server's own. */
-  readonly #relisting = new Set<Pending | null>();
-
   constructor(context: SideContext) {
     super(context, 's2c');
   }
@@ -68,11 +69,14 @@ export class ServerSide extends Side {
 
   protected async answer(received: AnswerMessage, arrival: Arrival): Promise<void> {
     const message = this.#addressed(received, arrival);
-    const pending = this.#isAstray(message.id, arrival) ? null : this.takeAnswered(this.conversation.fromClient, message);
+    const pending = this.#isAstray(message.id, arrival) ? null : this.takeAnswered(this.conversation.fromClient, message, arrival.bytes);
     if (pending === null) return this.recordUnasked(message, arrival);
-    const verdict = this.#judgeAnswer(message, pending);
+    const answered = this.#judgeAnswer(message, pending);
+    const judged = answered.kind === 'forward' && carriesPinned(this.context, pending) ? await judgePinnedAnswer(this.context, pending, answered) : answered;
+    // What the gateway listed for itself is judged as it is.
+    const verdict = pending.settle === undefined ? await redactedAnswer(this.parts, 's2c', pending.method, judged) : judged;
     this.#learn(message, pending, verdict);
-    const value = verdict.kind === 'forward' ? ownTasks(this.parts, pending, privateCache(this.parts, pending, sealState(this.parts, verdict.value, pending.stateContext, pending.round))) : message.value;
+    const value = verdict.kind === 'forward' ? this.#forClient(verdict.value, pending) : message.value;
     const text = wireJson(value);
     const moves = await this.recordAnswer(message, pending, verdict, arrival, text);
     if (pending.settle !== undefined) {
@@ -83,6 +87,16 @@ export class ServerSide extends Side {
     else await this.#denyClient(pending, verdict.kind === 'refuse' ? verdict : unrecorded());
   }
 
+  /** An answer as the client gets it: its state wrapped, its caching private, without the tasks of others. */
+  #forClient(judged: JsonObject, pending: Pending): JsonObject {
+    const seen = readableResources(this.parts, pending, judged);
+    const value = ownTasks(this.parts, pending, privateCache(this.parts, pending, sealState(this.parts, seen, pending.stateContext, pending.round)));
+    const result = value['result'];
+    const state = pending.approved && pending.stateContext !== null && isJsonObject(result) ? result['requestState'] : undefined;
+    if (typeof state === 'string') this.parts.continuations?.add(state);
+    return value;
+  }
+
   /** The HTTP status of an answer: as the server gave it, or as 2026-07-28 wants it where the server speaks stdio. */
   #statusOf(message: AnswerMessage, pending: Pending, arrival: Arrival): number | null {
     if (arrival.status !== undefined) return arrival.status;
@@ -90,11 +104,11 @@ export class ServerSide extends Side {
   }
 
   #judgeAnswer(message: AnswerMessage, pending: Pending): Verdict {
-    const { policy, eras, server } = this.parts;
-    if (message.kind === 'result') return this.#tooOld(message, pending) ?? judgeResult(policy, pending, message.value, message.result);
+    const { eras, server } = this.parts;
+    if (message.kind === 'result') return this.#tooOld(message, pending) ?? judgeResult(this.parts, pending, message.value, message.result);
     // Whoever can break the probe could make clients speak an older revision to a server that has a newer one.
     const downgrade = pending.method === 'server/discover' && eras?.get(server) === 'modern';
-    const verdict = judgeError(policy, message.value, message.error);
+    const verdict = judgeError(this.parts, message.value, message.error);
     if (!downgrade || verdict.kind !== 'forward') return verdict;
     this.parts.log.warn('ERA_DOWNGRADE', `${server} spoke 2026-07-28 before and refuses to say so now`, 'find out what changed; min_protocol_version can forbid the older revisions');
     return forwardWithAlert(message.value, 'ERA_DOWNGRADE', 'the server spoke a newer revision before');
@@ -147,12 +161,16 @@ export class ServerSide extends Side {
       filter: null,
       stateContext: null,
       round: 0,
+      approved: false,
       sent: false,
       cancelled: false,
     };
     const twice = fromServer.get(message.id) !== undefined;
-    const verdict = this.#judgeRequest(message, twice);
-    if (!twice && verdict.kind === 'forward') fromServer.add(pending);
+    const refused = this.#refuseRequest(message, twice);
+    // Before anything is waited for, so that the same id is not taken twice.
+    if (refused === null) fromServer.add(pending);
+    const verdict = refused ?? (await judgeServerRequest(this.context, message));
+    if (refused === null && verdict.kind !== 'forward') fromServer.remove(pending);
     const value = verdict.kind === 'forward' ? verdict.value : message.value;
     const text = wireJson(value);
     const occurrence = { ...this.occurrence(pending, arrival), kind: 'message', type: 'request' } as const;
@@ -172,7 +190,7 @@ export class ServerSide extends Side {
     await this.parts.toClient.send(text, aboutRequest(pending, value, null, this.#relatedTo(arrival)?.via ?? null));
   }
 
-  #judgeRequest(message: RequestMessage, twice: boolean): Verdict {
+  #refuseRequest(message: RequestMessage, twice: boolean): Refuse | null {
     if (this.parts.face === 'http' && this.parts.era === 'modern') {
       return refuse('METHOD_WRONG_DIRECTION', 'servers of 2026-07-28 ask inside their answers', 'the server does not follow the protocol');
     }
@@ -183,7 +201,7 @@ export class ServerSide extends Side {
     if (this.conversation.fromServer.full) {
       return refuse('IN_FLIGHT_LIMIT', 'too many requests wait for their answer', 'wait for answers first');
     }
-    return judgeServerRequest(this.context, message);
+    return null;
   }
 
   #denyServer(pending: Pending, refusal: Refuse): Promise<void> {
@@ -195,7 +213,8 @@ export class ServerSide extends Side {
     let pending: Pending | null = null;
     const carrying = this.#relatedTo(arrival, message);
     let verdict = judgeStream(this.parts, message, carrying) ?? judgeNotification(this.context, 's2c', message);
-    if (verdict.kind === 'refuse' && message.method === 'notifications/tools/list_changed') this.context.catalog.invalidate();
+    const changed = this.#listingOf(message.method);
+    if (verdict.kind === 'refuse') changed?.invalidate();
     if (verdict.kind === 'forward') {
       switch (message.method) {
         case 'notifications/cancelled':
@@ -206,8 +225,10 @@ export class ServerSide extends Side {
           if (!this.#liveToken(message.params?.['progressToken'], carrying)) verdict = this.unknownProgress();
           break;
         case 'notifications/tools/list_changed':
-          // The client hears of the change when the new tools have been judged.
-          if (!(await this.#relist(carrying))) {
+        case 'notifications/prompts/list_changed':
+        case 'notifications/resources/list_changed':
+          // The client hears of the change when what is listed now has been judged.
+          if (changed !== null && !(await this.#relist(changed, carrying))) {
             verdict = refuse('CHANGE_MERGED', 'an earlier notification tells of this change too', 'nothing has to be done');
           }
           break;
@@ -230,21 +251,29 @@ export class ServerSide extends Side {
     return fromClient.holderOf(message?.params?.['progressToken']) ?? null;
   }
 
+  /** What a notification says has changed, of what the gateway lists itself. */
+  #listingOf(method: string): Catalog | null {
+    const { catalog, prompts, templates } = this.context;
+    if (method === 'notifications/tools/list_changed') return catalog;
+    if (method === 'notifications/prompts/list_changed') return prompts;
+    return method === 'notifications/resources/list_changed' ? templates : null;
+  }
+
   /**
    * False if a notification that is held back already will tell the client: the answer to the listing may stand behind
    * hundreds of them, and has to be read.
    */
-  async #relist(carrying: Pending | null): Promise<boolean> {
-    const { catalog } = this.context;
+  async #relist(catalog: Catalog, carrying: Pending | null): Promise<boolean> {
+    const { relisting } = catalog;
     const used = catalog.used;
     catalog.invalidate();
     if (!used) return true;
-    if (this.#relisting.has(carrying)) return false;
-    this.#relisting.add(carrying);
+    if (relisting.has(carrying)) return false;
+    relisting.add(carrying);
     try {
       await catalog.refresh();
     } finally {
-      this.#relisting.delete(carrying);
+      relisting.delete(carrying);
     }
     return true;
   }

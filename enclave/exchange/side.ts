@@ -8,11 +8,12 @@ import { isJsonObject } from '../../shared/json/value.ts';
 import type { Malformed, Message } from '../../shared/jsonrpc/message.ts';
 import { methodLabel } from '../../shared/label.ts';
 import { lookupMethod } from '../../shared/mcp/methods.ts';
-import type { ClientContext, NotificationMessage, RequestMessage } from './client.ts';
+import type { ClientContext, NotificationMessage, RequestMessage } from './context.ts';
 import type { Conversation, InFlight, Pending } from './conversation.ts';
 import type { Ledger, Occurrence } from './ledger.ts';
 import { aboutNotification } from './about.ts';
 import type { Carrier, ExchangeParts, Outlet } from './parts.ts';
+import { redactedRequest } from './redact-verdict.ts';
 import type { Refuse, Verdict } from './verdict.ts';
 import { refuse } from './verdict.ts';
 
@@ -142,12 +143,13 @@ export abstract class Side {
   /** Records a notification and passes it on if it may. */
   protected async passNotification(
     message: NotificationMessage,
-    verdict: Verdict,
+    judged: Verdict,
     pending: Pending | null,
     arrival: Arrival,
     outlet: Outlet,
     via: Carrier | null = null,
   ): Promise<void> {
+    const verdict = await redactedRequest(this.parts, this.dir, message.method, judged);
     const value = verdict.kind === 'forward' ? verdict.value : message.value;
     const text = wireJson(value);
     const occurrence: Occurrence = {
@@ -173,9 +175,11 @@ export abstract class Side {
   }
 
   /** The request that an answer belongs to, taken out; null for an answer that nobody asked for. */
-  protected takeAnswered(requests: InFlight, message: AnswerMessage): Pending | null {
+  protected takeAnswered(requests: InFlight, message: AnswerMessage, bytes: number): Pending | null {
     const pending = message.id === null ? undefined : requests.get(message.id);
     if (pending === undefined || !pending.sent) return null;
+    pending.release?.(bytes);
+    pending.release = undefined;
     requests.remove(pending);
     return pending;
   }

@@ -4,7 +4,7 @@
  * messages that no request asked for, end here. To a client on stdio a server sends what it likes.
  */
 import type { JsonValue } from '../../shared/json/value.ts';
-import type { NotificationMessage } from './client.ts';
+import type { NotificationMessage } from './context.ts';
 import type { Pending } from './conversation.ts';
 import type { ExchangeParts } from './parts.ts';
 import type { Refuse } from './verdict.ts';

@@ -7,7 +7,7 @@ import { sha256Hex } from '../../shared/digest.ts';
 import type { JsonObject } from '../../shared/json/value.ts';
 import { isJsonObject, withMember } from '../../shared/json/value.ts';
 import { TASK_OWNERS_MAX } from '../../shared/limits.ts';
-import type { RequestMessage } from './client.ts';
+import type { RequestMessage } from './context.ts';
 import type { Pending } from './conversation.ts';
 import type { ExchangeParts } from './parts.ts';
 import type { Refuse } from './verdict.ts';

@@ -6,7 +6,7 @@ import { jsonObject } from '../../shared/json/value.ts';
 import type { RequestId } from '../../shared/jsonrpc/id.ts';
 import { errorMessage } from '../../shared/jsonrpc/message.ts';
 import type { Era } from '../../shared/mcp/revisions.ts';
-import type { PolicyDecision } from '../policy/types.ts';
+import type { ApprovalTerms, PolicyDecision } from '../policy/types.ts';
 
 /** The judged message moves on, possibly rewritten. */
 export interface Forward {
@@ -19,6 +19,19 @@ export interface Forward {
   readonly redactions: number;
   /** `Mcp-Param-*` headers that go with it (2026-07-28 over HTTP). */
   readonly headers?: ReadonlyMap<string, string>;
+  /** The policy holds the message: it moves on only if a person approves it. */
+  readonly held?: Held;
+}
+
+/** What a held call waits for, and how it is refused if that does not come. */
+export interface Held {
+  readonly terms: ApprovalTerms;
+  readonly tool: string;
+  /** The arguments as received. */
+  readonly args: JsonObject;
+  /** The arguments as they may be shown, and as they would be forwarded. */
+  readonly shown: JsonObject;
+  readonly refusal: Refuse;
 }
 
 /** The gateway answers by itself. */
@@ -42,6 +55,8 @@ export interface Refuse {
   /** For the peer. */
   readonly message: string;
   readonly hint: string;
+  /** The ticket under which a person can approve the call. */
+  readonly ticket?: string;
   /** An upstream's own JSON-RPC error, passed on instead of a denial. */
   readonly upstreamError?: JsonObject;
   /** The HTTP status that the upstream gave, where clients act on it. */
@@ -53,6 +68,18 @@ export type Verdict = Forward | Answer | Refuse;
 /** A message that moves on as it is. */
 export function forward(value: JsonObject, rule: string | null = null, reason = 'default allow'): Forward {
   return { kind: 'forward', value, decision: 'allow', rule, code: null, reason, redactions: 0 };
+}
+
+/** A message that the policy lets move on, with the mark that the policy sets. */
+export function forwardBy(decision: Extract<PolicyDecision, { kind: 'allow' }>, value: JsonObject): Forward {
+  const { mark } = decision;
+  if (mark === null) return forward(value, decision.rule, decision.reason);
+  return { kind: 'forward', value, decision: 'alert', rule: mark.rule, code: mark.code, reason: mark.reason, redactions: 0 };
+}
+
+/** The same message, marked in the log. */
+export function marked(verdict: Forward, code: ErrorCode, reason: string): Forward {
+  return { ...verdict, decision: 'alert', rule: null, code, reason };
 }
 
 /** A message that moves on and is marked in the log. */
@@ -140,6 +167,7 @@ export function denialError(id: RequestId | null, era: Era | null, refusal: Refu
     code: refusal.code,
     rule: refusal.shownRule,
     tool: tool ?? undefined,
+    ticket: refusal.ticket,
     hint: refusal.hint,
   });
   const verb = refusal.code.startsWith('UPSTREAM_') || refusal.code === 'SESSION_LOST' ? 'failed behind' : 'denied by';

@@ -180,7 +180,7 @@ export class Door {
           rule: null,
           code,
           status: null,
-          policy: house.policy.digest,
+          policy: house.policies.current.digest,
           bytes,
           redactions: 0,
           us: null,

@@ -6,15 +6,21 @@
 import { Unavailable, Usage } from '../../shared/errors.ts';
 import { VERSION } from '../../shared/version.ts';
 
-/** The first with ML-DSA in node:crypto. */
-const NODE_MIN = [24, 6] as const;
+/** The first with ML-DSA and ML-KEM in node:crypto. */
+const NODE_MIN = [24, 7] as const;
 
 const USAGE = `usage: mcp-bastion COMMAND [options]
 
   up           run an MCP server behind the gateway
   init         write a commented starter policy
+  policy       check, explain, test or replay a policy
   inspect-log  show or verify the audit log
+  pins         show, compare, accept or reject what servers say of themselves
   token        make a token for clients of the HTTP face
+  approver     make the key of a person who approves calls
+  approvals    show the calls that wait for approval, and decide on them
+  audit        look after the audit log: erase, recover
+  keys         show, export or rotate the key of the audit log
   version      print the version
 
 "mcp-bastion COMMAND --help" says more.
@@ -45,9 +51,35 @@ async function run(command: string, args: string[]): Promise<number> {
       const { inspectLog } = await import('./inspect.ts');
       return inspectLog(args, io);
     }
+    case 'policy': {
+      const { policyCommand, POLICY_USAGE } = await import('./policy/command.ts');
+      if (!help) return policyCommand(args, io);
+      process.stdout.write(POLICY_USAGE);
+      return 0;
+    }
+    case 'pins': {
+      const { pinsCommand } = await import('./pins.ts');
+      return pinsCommand(args, io);
+    }
     case 'token': {
       const { tokenCommand } = await import('./token.ts');
       return tokenCommand(args, io);
+    }
+    case 'approver': {
+      const { approverCommand } = await import('./approver.ts');
+      return approverCommand(args, io);
+    }
+    case 'approvals': {
+      const { approvalsCommand } = await import('./approvals.ts');
+      return approvalsCommand(args, io);
+    }
+    case 'audit': {
+      const { auditCommand } = await import('./audit.ts');
+      return auditCommand(args, io);
+    }
+    case 'keys': {
+      const { keysCommand } = await import('./keys.ts');
+      return keysCommand(args, io);
     }
     case 'version':
     case '--version':

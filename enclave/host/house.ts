@@ -8,7 +8,12 @@ import type { Revision } from '../../shared/mcp/revisions.ts';
 import { VERSION } from '../../shared/version.ts';
 import type { AuditLog } from '../audit/log.ts';
 import { openAuditLog } from '../audit/log.ts';
-import type { Clock } from '../exchange/parts.ts';
+import type { LocalControl, LocalControlParts } from '../control/local.ts';
+import { openControl } from '../control/local.ts';
+import { Continuations } from '../exchange/continuations.ts';
+import type { Clock, PolicySource } from '../exchange/parts.ts';
+import { keepingOf, keySource } from './audit-place.ts';
+import { sayFault } from '../fault.ts';
 import type { StateSeal } from '../exchange/request-state.ts';
 import { Room } from '../exchange/room.ts';
 import { TaskOwners } from '../exchange/task-owners.ts';
@@ -16,7 +21,9 @@ import type { Log } from '../log.ts';
 import type { House } from '../peer.ts';
 import type { PinBook } from '../pins/book.ts';
 import { emptyPinBook } from '../pins/book.ts';
-import { openPinBook } from '../pins/lockfile.ts';
+import { openPinBook } from '../pins/kept-book.ts';
+import { Shadows } from '../pins/shadow.ts';
+import { Limiter } from '../policy/limiter.ts';
 import type { Policy } from '../policy/types.ts';
 
 export interface HouseOptions {
@@ -29,8 +36,29 @@ export interface HouseOptions {
   readonly minRevision: Revision | null;
 }
 
+/** The policy in force, which can be replaced. */
+export class PolicyInForce implements PolicySource {
+  #policy: Policy;
+
+  constructor(policy: Policy) {
+    this.#policy = policy;
+  }
+
+  get current(): Policy {
+    return this.#policy;
+  }
+
+  /** From the next message on, the other policy counts. */
+  replace(policy: Policy): void {
+    this.#policy = policy;
+  }
+}
+
 export interface LocalHouse extends House {
+  readonly policies: PolicyInForce;
   readonly audit: AuditLog;
+  /** Where people approve held calls; null where there is no place for its socket. */
+  readonly control: LocalControl | null;
   /** 16 hex digits of this start. */
   readonly boot: string;
   pinsOf(server: string): PinBook;
@@ -77,7 +105,7 @@ function bootFields(options: HouseOptions, session: string): Omit<BootRow, 'key'
     mode: 'enforce',
     order: audit.order,
     signature: audit.signature,
-    payload: audit.payload,
+    payload: audit.payload === 'redacted' && audit.readers.length > 0 ? 'sealed' : audit.payload,
   };
 }
 
@@ -88,14 +116,28 @@ function openLog(options: HouseOptions, session: string): Promise<AuditLog> {
     dir: audit.path === null ? null : resolve(folder, audit.path),
     stateDir: options.stateDir,
     server: options.server,
-    key: audit.key === 'file' && audit.keyFile !== null ? { kind: 'file', path: resolve(folder, audit.keyFile) } : { kind: 'ephemeral' },
+    key: keySource(audit, folder),
     boot: bootFields(options, session),
     payload: audit.payload,
     signature: audit.signature,
+    keeping: keepingOf(audit),
+    readers: audit.payload === 'none' ? [] : audit.readers,
+    clock,
     scrubPatterns,
     wall: clock.now(),
     mono: clock.mono(),
   });
+}
+
+/** The desk for held calls and its socket; null where there can be none and the policy names nobody who could use it. */
+async function openDesk(parts: LocalControlParts, policy: Policy, log: Log): Promise<LocalControl | null> {
+  try {
+    return await openControl(parts);
+  } catch (error) {
+    if (!(error instanceof Unavailable) || policy.approval.approvers.size > 0) throw error;
+    log.warn(error.code, error.message, error.hint);
+    return null;
+  }
 }
 
 /** Opens the log and says where it is. */
@@ -106,8 +148,15 @@ export async function openHouse(options: HouseOptions): Promise<LocalHouse> {
   log.info(`${options.server}: log ${audit.dir}`);
   const folder = dirname(resolve(policyPath));
   const lockfile = policy.pinning.path === null ? join(folder, 'bastion.lock.yaml') : resolve(folder, policy.pinning.path);
+  const policies = new PolicyInForce(policy);
+  const fault = (error: unknown): void => sayFault(log, 'the control socket', error);
+  const shared = { audit, clock, randomHex, policies, name: options.server, session: boot, stateDir: options.stateDir, fault };
+  const control = await openDesk(shared, policy, log).catch(async (error: unknown) => {
+    await audit.close();
+    throw error;
+  });
   return {
-    policy,
+    policies,
     recorder: audit,
     audit,
     log,
@@ -118,18 +167,24 @@ export async function openHouse(options: HouseOptions): Promise<LocalHouse> {
     eras: new Map(),
     minRevision: options.minRevision,
     seal: createSeal(),
+    continuations: new Continuations(),
+    limiter: new Limiter(),
+    shadows: new Shadows(),
+    ...(control === null ? {} : { approvals: control.desk }),
+    control,
     boot,
-    pinsOf: (server) => (policy.pinning.enabled ? openPinBook({ path: lockfile, server }) : emptyPinBook()),
+    pinsOf: (server) => (policy.pinning.enabled ? openPinBook({ path: lockfile, server, stateDir: options.stateDir }) : emptyPinBook()),
     close: async (reason) => {
       const fields = { kind: 'close', session: boot, reason } as const;
       try {
+        await control?.close();
         await audit.append({ fields, payload: null, wall: clock.now(), mono: clock.mono() });
       } catch (error) {
         if (!(error instanceof Unavailable)) throw error;
         log.error(error.code, error.message, error.hint);
       }
       await audit.close();
-      await policy.close();
+      await policies.current.close();
     },
   };
 }

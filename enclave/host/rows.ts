@@ -2,6 +2,7 @@
 /** The last rows of logs, as they stand: nothing of them is verified here. */
 import { basename, join } from 'node:path';
 import { parseBody } from '../../shared/audit/body.ts';
+import { SEALED_MEDIA } from '../../shared/audit/row.ts';
 import { UnreadableSegment } from '../../shared/audit/source.ts';
 import type { StoredEntry } from '../../shared/audit/source.ts';
 import { Unavailable } from '../../shared/errors.ts';
@@ -63,13 +64,13 @@ function unreadable(path: string, cause?: unknown): Unavailable {
 function shownRow(reader: SegmentReader, segment: string, entry: StoredEntry, withPayload: boolean): ShownRow {
   const idx = typeof entry.idx === 'number' ? entry.idx : -1;
   const parsed = entry.body instanceof Uint8Array ? parseBody(new TextDecoder().decode(entry.body)) : undefined;
-  const data = withPayload ? reader.payload(idx)?.data : undefined;
+  const stored = withPayload ? reader.payload(idx) : undefined;
   return {
     segment,
     idx,
     wall: parsed?.ok === true ? parsed.body.wall : 0,
     members: parsed?.ok === true ? parsed.body.members : null,
-    payload: data instanceof Uint8Array ? new TextDecoder().decode(data) : null,
+    payload: stored?.media === SEALED_MEDIA ? '[sealed]' : stored?.data instanceof Uint8Array ? new TextDecoder().decode(stored.data) : null,
   };
 }
 

@@ -40,7 +40,7 @@ async function stdioServer(house: LocalHouse, config: Stdio, sole: boolean): Pro
       const child = await startChild(argv, env, config.cwd);
       watchGroup(child);
       void relayStderr(child.stderr, {
-        scrub: (text) => house.policy.scrubText(text),
+        scrub: (text) => house.policies.current.scrubText(text),
         write: (line) => house.log.upstream(name, line),
         now: clock.now,
       });

@@ -4,7 +4,8 @@
  * before an indented line switches that line off; all other comments are prose.
  */
 export const STARTER_POLICY = `# Policy of mcp-bastion: what may pass between an MCP client and its servers.
-# Check it by starting the gateway: every mistake is reported with its line, column and a hint.
+# Check it with: mcp-bastion policy check FILE. Ask it with: mcp-bastion policy explain. A running gateway takes a changed
+# file by itself, or on SIGHUP; a mistake leaves the old policy in force.
 version: 1
 
 # What happens to a tool that no rule below names: allow or deny.
@@ -13,7 +14,10 @@ version: 1
 # notifications stay allowed.
 default: allow
 
-# Rules are tried in this order: deny_tools, require_approval, allow_tools, default.
+# observe denies nothing, and marks in the log what enforce would deny: to try a policy out. Rules can have a mode too.
+mode: enforce
+
+# The order for every call: deny_tools, rules, require_approval, allow_tools, default.
 # A pattern is matched with '<server>.<tool>' and with the tool's name alone. '*' is any text (dots too), '?' one
 # character, '[abc]' or '[a-z]' one of some, '[!abc]' any other. Put patterns in quotes.
 
@@ -23,7 +27,15 @@ deny_tools:
   - 'shell.*'
 #  - '*.delete_*'
 
-# Called only after a person has approved the call. Until approvals are set up, such calls are refused.
+# Rules with conditions on arguments, in their order: the first that applies decides. See examples/ for whole policies.
+rules: []
+#  - id: project-only
+#    action: deny
+#    tools: ['*write*']
+#    when:
+#      - {arg: path, path_in: /srv/project, not: true}
+
+# Called only after a person has approved the call: see approval below. Without approvers, such calls are refused.
 require_approval: []
 #  - '*.send_*'
 
@@ -32,11 +44,19 @@ require_approval: []
 allow_tools: []
 #  - 'files.read_*'
 
-# Replaced in the arguments of calls before they are forwarded: strings, keys and numbers at any depth. Patterns are RE2.
+# Replaced in what goes to the server before it is forwarded: arguments, answers to its questions, keys and numbers at any
+# depth. Patterns are RE2, or named ones of the library: credentials, personal, github-token, card, iban and so on.
+# 'decode: true' finds what is encoded or split, too, and takes longer.
 # Known forms of credentials are always taken out of the log, with or without an entry here.
 redact_args: []
 #  - pattern: '\\b[0-9]{3}-[0-9]{2}-[0-9]{4}\\b'
 #    replacement: '[REDACTED]'
+#  - use: credentials
+
+# The same for what comes from the server: results, errors, log messages, its questions to the client.
+redact_results: []
+#  - use: credentials
+#    decode: true
 
 # Which methods may pass, by exact name or pattern; the most specific entry decides. Without an entry, sampling,
 # elicitation of URLs and methods that no revision defines are denied, all others are allowed.
@@ -45,12 +65,32 @@ methods: {}
 #  'elicitation/create:url': allow
 #  'elicitation/create:form': deny
 
+# How often, how much, how many at once. per: what is counted apart (principal, server, tool).
+limits: []
+#  - tools: ['*']
+#    per: [principal]
+#    calls: 600
+#    window: '1m'
+#    concurrent: 16
+
+# Rules for one server, by its id: they come before those of the whole policy, but deny_tools of both always win.
+servers: {}
+#  files:
+#    default: deny
+#    allow_tools: ['read_*']
+
+# Who may approve held calls, with keys that this makes: mcp-bastion approver new --name alice
+#approval:
+#  approvers:
+#    alice: 'ed25519:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo='
+#  approvals: 1
+
 # Remembers each tool's whole description and notices when it changes. The file can be reviewed and kept in git.
 tool_description_pinning:
   enabled: true
-  # alert or block
+  # alert, block, or approve: blocked until somebody accepts the change with mcp-bastion pins accept.
   on_drift: alert
-  # A tool that was not there before: allow, alert or block.
+  # A tool that was not there before: allow, alert, block or approve.
   on_new: allow
   # Relative to this file.
   path: bastion.lock.yaml

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The gateway's own listing of a server's tools. It asks by itself, drains all pages, judges them against the pins, and
- * serves clients from that snapshot: a second, unjudged listing never reaches a client.
+ * The gateway's own listing of what a server has of one kind: tools, prompts, resource templates. It asks by itself, drains
+ * all pages, judges them against the pins, and serves clients from that snapshot: a second, unjudged listing never reaches
+ * a client.
  */
 import type { ErrorCode } from '../../shared/errors.ts';
+import { Unavailable } from '../../shared/errors.ts';
 import type { JsonObject, JsonValue } from '../../shared/json/value.ts';
 import { emptyObject, withoutMembers } from '../../shared/json/value.ts';
 import {
@@ -15,12 +17,14 @@ import {
   LISTING_TTL_MS_MAX,
 } from '../../shared/limits.ts';
 import type { GatewayAnswer } from '../exchange/conversation.ts';
-import type { JudgedTool } from './judge.ts';
+import type { ListedKind } from './item.ts';
+import type { JudgedItem } from './judge.ts';
+import { isBlocked } from './judge.ts';
 
 interface Page {
-  /** The upstream's result without `tools` and `nextCursor`. */
+  /** The upstream's result without its items and `nextCursor`. */
   readonly rest: JsonObject;
-  readonly tools: readonly JudgedTool[];
+  readonly items: readonly JudgedItem[];
 }
 
 /** A judged listing. */
@@ -28,7 +32,9 @@ export interface Snapshot {
   readonly kind: 'listed';
   readonly id: string;
   readonly pages: readonly Page[];
-  readonly tools: ReadonlyMap<string, JudgedTool>;
+  readonly items: ReadonlyMap<string, JudgedItem>;
+  /** The pins that it was judged by. */
+  readonly version: string;
   /** Milliseconds since 1970 until which clients may be served without a new listing (2026-07-28 `ttlMs`). */
   readonly freshUntil: number;
   /** Milliseconds since 1970. */
@@ -42,11 +48,21 @@ export type ListingFailure =
 
 export type Listing = Snapshot | ListingFailure;
 
+/** The judged items of all pages, and the version of the pins they were judged by. */
+export interface JudgedPages {
+  readonly kind: 'judged';
+  readonly pages: readonly (readonly JudgedItem[])[];
+  readonly version: string;
+}
+
 export interface CatalogParts {
-  /** Sends one `tools/list` of the gateway's own and waits for its answer, at most that many milliseconds. */
+  readonly listed: ListedKind;
+  /** Sends one request for a page of the gateway's own and waits for its answer, at most that many milliseconds. */
   readonly fetchPage: (cursor: string | null, msMax: number) => Promise<GatewayAnswer>;
-  /** Judges the tools, records the changes and keeps new pins. */
-  readonly judge: (pages: readonly (readonly JsonValue[])[]) => Promise<readonly (readonly JudgedTool[])[] | ListingFailure>;
+  /** Judges the items, records the changes and keeps new pins. */
+  readonly judge: (pages: readonly (readonly JsonValue[])[]) => Promise<JudgedPages | ListingFailure>;
+  /** The version of the pins in force. Rejects with Unavailable if they cannot be read. */
+  readonly version: () => Promise<string>;
   /** True where a call would not be denied by policy: a listing never shows what a call would be denied. */
   readonly visible: (name: string) => boolean;
   readonly now: () => number;
@@ -71,6 +87,8 @@ export class Catalog {
   /** True if something changed while a listing was under way. */
   #stale = false;
   #used = false;
+  /** The streams in which a notification waits for a new listing; null is the server's own. */
+  readonly relisting: Set<object | null> = new Set();
   readonly #served = new Map<string, Snapshot>();
 
   constructor(parts: CatalogParts) {
@@ -88,10 +106,22 @@ export class Catalog {
     this.#stale = true;
   }
 
-  /** The snapshot that calls are judged by; lists first if there is none, or if it is too old. */
-  current(): Promise<Listing> {
+  /** The snapshot that calls are judged by; lists first if there is none, if it is too old, or if other pins are in force. */
+  async current(): Promise<Listing> {
     const last = this.#snapshot;
-    return last === null || this.#isOld(last) ? this.refresh() : Promise.resolve(last);
+    // What a person accepts or refuses counts from the next call on, whatever the server says or does not say.
+    const stands = last !== null && !this.#isOld(last) && (await this.#isInForce(last));
+    return stands && this.#snapshot === last ? last : this.refresh();
+  }
+
+  async #isInForce(listing: Snapshot): Promise<boolean> {
+    try {
+      return (await this.#parts.version()) === listing.version;
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error;
+      // Judging anew says what is wrong.
+      return false;
+    }
   }
 
   /** Where nobody tells the gateway of changes, what was listed is true for a while only. */
@@ -101,9 +131,10 @@ export class Catalog {
   }
 
   /** The listing for a client's first page: a new one, unless the server said that the last is still fresh. */
-  forClient(): Promise<Listing> {
+  async forClient(): Promise<Listing> {
     const last = this.#snapshot;
-    return last !== null && this.#parts.now() < last.freshUntil ? Promise.resolve(last) : this.refresh();
+    const stands = last !== null && this.#parts.now() < last.freshUntil && (await this.#isInForce(last));
+    return stands && this.#snapshot === last ? last : this.refresh();
   }
 
   /** Lists anew; callers that come meanwhile share the answer. */
@@ -128,14 +159,14 @@ export class Catalog {
     const result = emptyObject();
     const page = snapshot.pages[index];
     if (page === undefined) throw new RangeError('no such page');
-    const shown = page.tools.filter((tool) => tool.decision !== 'deny' && this.#parts.visible(tool.name));
+    const shown = page.items.filter((item) => !isBlocked(item) && this.#parts.visible(item.name));
     Object.assign(result, page.rest);
-    result['tools'] = shown.map((tool) => tool.tool);
+    result[this.#parts.listed.key] = shown.map((item) => item.value);
     if (typeof result['ttlMs'] === 'number') {
       result['ttlMs'] = Math.max(0, Math.min(ttlOf(page.rest), snapshot.freshUntil - this.#parts.now()));
     }
     // What one client may see says nothing of another's: a shared cache must not keep a filtered list.
-    if (shown.length !== page.tools.length && 'cacheScope' in result) result['cacheScope'] = 'private';
+    if (shown.length !== page.items.length && 'cacheScope' in result) result['cacheScope'] = 'private';
     if (index + 1 < snapshot.pages.length) {
       result['nextCursor'] = `${snapshot.id}.${index + 1}`;
       this.#served.set(snapshot.id, snapshot);
@@ -155,7 +186,7 @@ export class Catalog {
         this.#snapshot = listing;
         return listing;
       }
-      if (this.#parts.now() >= deadline) return failed('LISTING_FAILED', 'the server keeps changing its tools');
+      if (this.#parts.now() >= deadline) return failed('LISTING_FAILED', `the server keeps changing its ${this.#parts.listed.what}s`);
     }
   }
 
@@ -164,45 +195,46 @@ export class Catalog {
   }
 
   async #list(deadline: number): Promise<Listing> {
+    const { key, what } = this.#parts.listed;
     const results: JsonObject[] = [];
-    const toolPages: JsonValue[][] = [];
+    const pages: JsonValue[][] = [];
     const cursors = new Set<string>();
     let cursor: string | null = null;
-    let tools = 0;
+    let count = 0;
     let bytes = 0;
     do {
       const answer = await this.#parts.fetchPage(cursor, Math.max(0, deadline - this.#parts.now()));
       if (answer.kind === 'error') return { kind: 'upstream-error', error: answer.error };
-      if (answer.kind === 'refused') return failed('LISTING_FAILED', `the server's tool listing was refused (${answer.code})`);
-      const page = answer.result['tools'];
-      if (!Array.isArray(page)) return failed('LISTING_FAILED', "the server's tool listing has no tools");
-      tools += page.length;
-      if (tools > LISTING_TOOLS_MAX) return failed('LISTING_FAILED', `the server lists more than ${LISTING_TOOLS_MAX} tools`);
+      if (answer.kind === 'refused') return failed('LISTING_FAILED', `the server's ${what} listing was refused (${answer.code})`);
+      const page = answer.result[key];
+      if (!Array.isArray(page)) return failed('LISTING_FAILED', `the server's ${what} listing has no ${what}s`);
+      count += page.length;
+      if (count > LISTING_TOOLS_MAX) return failed('LISTING_FAILED', `the server lists more than ${LISTING_TOOLS_MAX} ${what}s`);
       bytes += answer.bytes ?? 0;
-      if (bytes > LISTING_BYTES_MAX) return failed('LISTING_FAILED', `the server's tool listing is longer than ${LISTING_BYTES_MAX} bytes`);
-      results.push(withoutMembers(answer.result, 'tools', 'nextCursor'));
-      toolPages.push(page);
+      if (bytes > LISTING_BYTES_MAX) return failed('LISTING_FAILED', `the server's ${what} listing is longer than ${LISTING_BYTES_MAX} bytes`);
+      results.push(withoutMembers(answer.result, key, 'nextCursor'));
+      pages.push(page);
       const next: JsonValue | undefined = answer.result['nextCursor'];
       cursor = typeof next === 'string' ? next : null;
       if (cursor !== null && cursors.has(cursor)) return failed('LISTING_FAILED', 'the server repeats a cursor');
       if (cursor !== null) cursors.add(cursor);
       if (cursors.size >= LISTING_PAGES_MAX) return failed('LISTING_FAILED', `the server lists more than ${LISTING_PAGES_MAX} pages`);
     } while (cursor !== null);
-    return this.#judge(results, toolPages);
+    return this.#judge(results, pages);
   }
 
-  async #judge(results: readonly JsonObject[], toolPages: readonly JsonValue[][]): Promise<Listing> {
-    const judged = await this.#parts.judge(toolPages);
-    if (!('length' in judged)) return judged;
-    const pages = results.map((rest, index) => ({ rest, tools: judged[index] ?? [] }));
-    const byName = new Map<string, JudgedTool>();
-    for (const page of judged) for (const tool of page) byName.set(tool.name, tool);
+  async #judge(results: readonly JsonObject[], listedPages: readonly JsonValue[][]): Promise<Listing> {
+    const judged = await this.#parts.judge(listedPages);
+    if (judged.kind !== 'judged') return judged;
+    const pages = results.map((rest, index) => ({ rest, items: judged.pages[index] ?? [] }));
+    const items = new Map(judged.pages.flat().map((item) => [item.name, item]));
     const ttl = results.length === 0 ? 0 : Math.min(...results.map(ttlOf));
     return {
       kind: 'listed',
       id: this.#parts.randomHex(8),
       pages,
-      tools: byName,
+      items,
+      version: judged.version,
       freshUntil: ttl === 0 ? 0 : this.#parts.now() + ttl,
       listedAt: this.#parts.now(),
     };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Compares a server's listed tools with their pins. The whole tool object is pinned: a change of any member, known or
- * not, is drift. Pure: pins come in, judgements go out.
+ * Compares what a server says of itself with its pins. The whole object is pinned: a change of any member, known or not,
+ * is drift. Pure: pins come in, judgements go out.
  */
 import type { RowDecision } from '../../shared/audit/row.ts';
 import { sha256Hex } from '../../shared/digest.ts';
@@ -9,93 +9,129 @@ import type { DeniedCode } from '../../shared/errors.ts';
 import { canonicalJson } from '../../shared/json/canonical.ts';
 import type { JsonObject, JsonValue } from '../../shared/json/value.ts';
 import { isJsonObject } from '../../shared/json/value.ts';
-import { toolLabel } from '../../shared/label.ts';
-import { TOOL_NAME_LENGTH_MAX } from '../../shared/limits.ts';
+import { ROUTE_LENGTH_MAX, TOOL_NAME_LENGTH_MAX } from '../../shared/limits.ts';
 import { readParamHeaders } from '../../shared/mcp/param-headers.ts';
 import type { PinningSettings } from '../policy/types.ts';
+import type { ListedKind, PinKind } from './item.ts';
+import { itemLabel } from './item.ts';
 
 export interface Pin {
-  /** SHA-256 of the tool object's canonical JSON, hex. */
+  /** SHA-256 of the object's canonical JSON, hex. */
   readonly sha256: string;
   /** ISO time. */
   readonly firstSeen: string;
+  /** ISO time at which a person accepted it; null for what was pinned when it was first seen. */
+  readonly accepted: string | null;
 }
 
-export interface JudgedTool {
+/** What a lockfile says of one item. */
+export interface PinEntry {
+  /** Null where only refusals stand in it. */
+  readonly pin: Pin | null;
+  /** Digests that a person refused, oldest first. */
+  readonly rejected: readonly string[];
+}
+
+/** The pins of one server. Maps all the way: an item may be called `__proto__`, and its pin must count like any other. */
+export type ServerPins = ReadonlyMap<PinKind, ReadonlyMap<string, PinEntry>>;
+
+const NO_ENTRY: PinEntry = { pin: null, rejected: [] };
+
+export function entryOf(pins: ServerPins, kind: PinKind, name: string): PinEntry {
+  return pins.get(kind)?.get(name) ?? NO_ENTRY;
+}
+
+/** A part of what a server says of itself. */
+export interface Item {
+  readonly kind: PinKind;
+  /** As the server calls it (attacker-controlled). */
   readonly name: string;
+  readonly value: JsonObject;
+}
+
+export interface JudgedItem extends Item {
   readonly label: string;
-  readonly tool: JsonObject;
   readonly digest: string;
   readonly change: 'same' | 'new' | 'drift';
   /** Digest of the pin, where there is one. */
   readonly was: string | null;
-  /** `deny`: neither listed to the client nor callable. */
-  readonly decision: Extract<RowDecision, 'allow' | 'alert' | 'deny'>;
-  readonly code: Extract<DeniedCode, 'TOOL_PIN_DRIFT' | 'TOOL_PIN_NEW' | 'TOOL_HEADER_INVALID'> | null;
+  /** A person refused this very digest. */
+  readonly rejected: boolean;
+  /** `deny` and `hold`: clients neither see nor reach it; what is held waits for a person to accept it. */
+  readonly decision: RowDecision;
+  readonly code: Extract<DeniedCode, 'TOOL_PIN_DRIFT' | 'TOOL_PIN_NEW' | 'TOOL_HEADER_INVALID' | 'ITEM_PIN_DRIFT' | 'ITEM_PIN_NEW'> | null;
 }
 
-/** SHA-256 of the tool object's canonical JSON (RFC 8785), hex. */
-export function toolDigest(tool: JsonObject): string {
-  return sha256Hex(canonicalJson(tool));
+/** True for what clients neither see nor reach. */
+export function isBlocked(item: JudgedItem): boolean {
+  return item.decision === 'deny' || item.decision === 'hold';
 }
 
-function judgeOne(name: string, tool: JsonObject, pin: Pin | undefined, settings: ListingSettings): JudgedTool {
-  const digest = toolDigest(tool);
-  const known = { name, label: toolLabel(name), tool, digest, was: pin?.sha256 ?? null };
-  if (settings.mirrorsParams && readParamHeaders(tool['inputSchema']).kind === 'invalid') {
-    return { ...known, change: 'same', decision: 'deny', code: 'TOOL_HEADER_INVALID' };
-  }
-  if (!settings.enabled) return { ...known, change: 'same', decision: 'allow', code: null };
-  if (pin === undefined) {
-    const decision = settings.onNew === 'block' ? 'deny' : settings.onNew;
-    return { ...known, change: 'new', decision, code: decision === 'allow' ? null : 'TOOL_PIN_NEW' };
-  }
-  if (pin.sha256 === digest) return { ...known, change: 'same', decision: 'allow', code: null };
-  const decision = settings.onDrift === 'block' ? 'deny' : 'alert';
-  return { ...known, change: 'drift', decision, code: 'TOOL_PIN_DRIFT' };
+/** SHA-256 of an object's canonical JSON (RFC 8785), hex. */
+export function itemDigest(value: JsonObject): string {
+  return sha256Hex(canonicalJson(value));
 }
 
-/** How a listing is judged. */
-export interface ListingSettings extends PinningSettings {
+/** How items are judged. */
+export interface JudgeSettings extends PinningSettings {
   /** Clients mirror arguments into headers as a tool's schema says: one whose schema says it wrongly is left out. */
   readonly mirrorsParams: boolean;
 }
 
-/** What a listing may hold besides tools that can be judged. */
+const decisions = { allow: 'allow', alert: 'alert', block: 'deny', approve: 'hold' } as const;
+
+/** Judges one item by what the lockfile says of it. */
+export function judgeItem(item: Item, { pin, rejected }: PinEntry, settings: JudgeSettings): JudgedItem {
+  const { kind, name, value } = item;
+  const digest = itemDigest(value);
+  const known = { kind, name, value, label: itemLabel(kind, name), digest, was: pin?.sha256 ?? null, rejected: false };
+  if (kind === 'tool' && settings.mirrorsParams && readParamHeaders(value['inputSchema']).kind === 'invalid') {
+    return { ...known, change: 'same', decision: 'deny', code: 'TOOL_HEADER_INVALID' };
+  }
+  if (!settings.enabled || pin?.sha256 === digest) return { ...known, change: 'same', decision: 'allow', code: null };
+  const change = pin === null ? 'new' : 'drift';
+  const isRejected = rejected.includes(digest);
+  const decision = isRejected ? 'deny' : decisions[pin === null ? settings.onNew : settings.onDrift];
+  const codes = kind === 'tool' ? ({ new: 'TOOL_PIN_NEW', drift: 'TOOL_PIN_DRIFT' } as const) : ({ new: 'ITEM_PIN_NEW', drift: 'ITEM_PIN_DRIFT' } as const);
+  return { ...known, change, rejected: isRejected, decision, code: decision === 'allow' ? null : codes[change] };
+}
+
+/** What a listing may hold besides items that can be judged. */
 export type JudgedListing =
-  | { readonly kind: 'judged'; readonly pages: readonly (readonly JudgedTool[])[] }
+  | { readonly kind: 'judged'; readonly pages: readonly (readonly JudgedItem[])[] }
   | { readonly kind: 'invalid'; readonly problem: string };
 
+function nameOf(listed: ListedKind, item: JsonValue): string | null {
+  const name = isJsonObject(item) ? item[listed.nameKey] : undefined;
+  const max = listed.kind === 'template' ? ROUTE_LENGTH_MAX : TOOL_NAME_LENGTH_MAX;
+  return typeof name === 'string' && name !== '' && name.length <= max ? name : null;
+}
+
 /**
- * Judges all pages of one listing. A tool without a usable name, or a name that is listed twice, makes the listing
- * invalid: it could not be told which of the two a call would reach.
+ * Judges all pages of one listing. An item without a usable name, or a name that is listed twice, makes the listing
+ * invalid: it could not be told which of the two a request would reach.
  *
- * @param pages the `tools` members of the upstream's pages (attacker-controlled)
+ * @param pages the items of the upstream's pages (attacker-controlled)
  */
-export function judgeListing(
-  pages: readonly (readonly JsonValue[])[],
-  pins: ReadonlyMap<string, Pin>,
-  settings: ListingSettings,
-): JudgedListing {
+export function judgeListing(listed: ListedKind, pages: readonly (readonly JsonValue[])[], pins: ServerPins, settings: JudgeSettings): JudgedListing {
+  const { kind, what } = listed;
   const seen = new Set<string>();
-  const judged: JudgedTool[][] = [];
+  const judged: JudgedItem[][] = [];
   for (const page of pages) {
-    const tools: JudgedTool[] = [];
-    for (const tool of page) {
-      const name = isJsonObject(tool) ? tool['name'] : undefined;
-      if (!isJsonObject(tool) || typeof name !== 'string' || name === '' || name.length > TOOL_NAME_LENGTH_MAX) {
-        return { kind: 'invalid', problem: 'the server lists a tool without a usable name' };
-      }
-      if (seen.has(name)) return { kind: 'invalid', problem: `the server lists ${toolLabel(name)} twice` };
+    const items: JudgedItem[] = [];
+    for (const value of page) {
+      const name = nameOf(listed, value);
+      if (!isJsonObject(value) || name === null) return { kind: 'invalid', problem: `the server lists a ${what} without a usable name` };
+      if (seen.has(name)) return { kind: 'invalid', problem: `the server lists ${itemLabel(kind, name)} twice` };
       seen.add(name);
-      tools.push(judgeOne(name, tool, pins.get(name), settings));
+      items.push(judgeItem({ kind, name, value }, entryOf(pins, kind, name), settings));
     }
-    judged.push(tools);
+    judged.push(items);
   }
   return { kind: 'judged', pages: judged };
 }
 
-/** One digest for a whole listing: SHA-256 over the tools' digests in the order of the server. */
-export function listingDigest(pages: readonly (readonly JudgedTool[])[]): string {
-  return sha256Hex(pages.flatMap((page) => page.map((tool) => tool.digest)).join('\n'));
+/** One digest for a whole listing: SHA-256 over the items' digests in the order of the server. */
+export function listingDigest(pages: readonly (readonly JudgedItem[])[]): string {
+  return sha256Hex(pages.flatMap((page) => page.map((item) => item.digest)).join('\n'));
 }

@@ -8,14 +8,16 @@ import { POLICY_LIST_MAX } from '../../shared/limits.ts';
 import { asRecord, listIn, memberOf } from '../document/raw.ts';
 import { compileGlob, hasWildcard } from './glob.ts';
 import { NEVER_DENIED } from './methods.ts';
+import { scopesOf } from './scopes.ts';
 
 /** What could be read; entries that are no text are undefined and keep their place. */
-export interface RuleLists {
+interface RuleLists {
   readonly defaultAllow: boolean;
   readonly denyTools: readonly (string | undefined)[];
   readonly allowTools: readonly (string | undefined)[];
   readonly requireApproval: readonly (string | undefined)[];
-  readonly redactPatterns: readonly (string | undefined)[];
+  readonly redactArgs: readonly (string | undefined)[];
+  readonly redactResults: readonly (string | undefined)[];
   readonly deniedMethods: readonly string[];
 }
 
@@ -26,35 +28,54 @@ export interface DeadRule {
   readonly hint: string;
 }
 
-/** All dead rules, in no particular order. */
-export function deadRules(lists: RuleLists): DeadRule[] {
-  const { denyTools, allowTools, requireApproval, redactPatterns } = lists;
+/** All dead rules of a document, in no particular order. */
+export function deadRules(raw: unknown): DeadRule[] {
+  const isAllowed = defaultOf(raw) ?? true;
+  return scopesOf(raw).flatMap(({ path, raw: scope }) => deadIn(readLists(scope, isAllowed)).map((dead) => ({ ...dead, path: [...path, ...dead.path] })));
+}
+
+/** True for allow; undefined where a section says nothing of its own. */
+function defaultOf(raw: unknown): boolean | undefined {
+  const said = memberOf(raw, 'default');
+  return said === undefined ? undefined : said === 'allow';
+}
+
+function deadIn(lists: RuleLists): DeadRule[] {
+  const { denyTools, allowTools, requireApproval, redactArgs, redactResults } = lists;
   return [
     ...repeated('deny_tools', denyTools, foldKey),
     ...repeated('allow_tools', allowTools, (pattern) => pattern),
     ...repeated('require_approval', requireApproval, foldKey),
-    ...repeated('redact_args', redactPatterns, (pattern) => pattern),
+    ...repeated('redact_args', redactArgs, (pattern) => pattern),
+    ...repeated('redact_results', redactResults, (pattern) => pattern),
     ...(lists.defaultAllow ? withoutEffect(allowTools) : denied('allow_tools', allowTools, denyTools)),
     ...denied('require_approval', requireApproval, denyTools),
     ...undeniable(lists.deniedMethods),
   ];
 }
 
-/** What the lists of a document hold, as far as it can be read. */
-export function readLists(raw: unknown): RuleLists {
+/** What the lists of a scope hold, as far as it can be read. */
+function readLists(raw: unknown, isAllowed: boolean): RuleLists {
   const entries = (key: string): (string | undefined)[] => listIn(raw, key, POLICY_LIST_MAX).map((entry) => (typeof entry === 'string' ? entry : undefined));
   const methods = Object.entries(asRecord(memberOf(raw, 'methods')));
   return {
-    defaultAllow: (memberOf(raw, 'default') ?? 'allow') === 'allow',
+    defaultAllow: defaultOf(raw) ?? isAllowed,
     denyTools: entries('deny_tools'),
     allowTools: entries('allow_tools'),
     requireApproval: entries('require_approval'),
-    redactPatterns: listIn(raw, 'redact_args', POLICY_LIST_MAX).map((entry) => {
-      const pattern = memberOf(entry, 'pattern');
-      return typeof pattern === 'string' ? pattern : undefined;
-    }),
+    redactArgs: patternsIn(raw, 'redact_args'),
+    redactResults: patternsIn(raw, 'redact_results'),
     deniedMethods: methods.filter(([, action]) => action === 'deny').map(([method]) => method),
   };
+}
+
+/** What entries of a list of redactions are told apart by. */
+function patternsIn(raw: unknown, key: string): (string | undefined)[] {
+  return listIn(raw, key, POLICY_LIST_MAX).map((entry) => {
+    const [pattern, use] = [memberOf(entry, 'pattern'), memberOf(entry, 'use')];
+    if (typeof pattern === 'string') return `pattern ${pattern}`;
+    return typeof use === 'string' ? `use ${use}` : undefined;
+  });
 }
 
 type Patterns = readonly (string | undefined)[];
@@ -96,7 +117,8 @@ function denied(key: string, patterns: Patterns, denyTools: Patterns): DeadRule[
   return dead;
 }
 
-function covers(deny: string, pattern: string): boolean {
+/** True if one pattern names all that another does, as far as that can be told. */
+export function covers(deny: string, pattern: string): boolean {
   if (deny === pattern || /^\*+$/.test(deny)) return true;
   if (hasWildcard(pattern)) return false;
   const glob = compileGlob(deny);

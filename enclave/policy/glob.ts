@@ -49,13 +49,24 @@ export function compileGlob(pattern: string): CompiledGlob {
   if (!parsed.ok) return parsed;
   const { tokens } = parsed;
   const folded = foldTokens(tokens);
+  const [head, foldedHead] = [headOf(tokens), headOf(folded)];
   const glob: Glob = {
     pattern,
     wildcard: hasWildcard(pattern),
-    matches: (name) => run(tokens, pointsOf(name), contains),
-    matchesFolded: (name) => run(folded, pointsOf(name), containsFolded),
+    matches: (name) => name.startsWith(head) && run(tokens, pointsOf(name), contains),
+    matchesFolded: (name) => name.startsWith(foldedHead) && run(folded, pointsOf(name), containsFolded),
   };
   return { ok: true, glob };
+}
+
+/** What every match begins with: most names are told apart by it. */
+function headOf(tokens: readonly Token[]): string {
+  let head = '';
+  for (const token of tokens) {
+    if (token.kind !== 'point') break;
+    head += String.fromCodePoint(token.point);
+  }
+  return head;
 }
 
 function wrong(problem: string, hint: string): Extract<CompiledGlob, { ok: false }> {

@@ -6,15 +6,18 @@
  * resources/read, resources/subscribe, completion/complete, tasks/*), while listings, ping, logging/setLevel,
  * subscriptions/listen and notifications stay allowed. Tools have rules of their own.
  *
+ * Resources can be told apart by their URI: then an entry is a list, whose first part that covers the URI decides.
+ *
  * An elicitation is also known by its mode, as `elicitation/create:form` and `elicitation/create:url`.
  */
-import type { Direction } from '../../shared/audit/row.ts';
 import { foldKey } from '../../shared/json/fold.ts';
 import type { JsonObject } from '../../shared/json/value.ts';
 import { methodLabel } from '../../shared/label.ts';
 import type { Glob } from './glob.ts';
+import type { ResourceRule } from './resource-rules.ts';
+import { decideResource } from './resource-rules.ts';
 import { formsOf, restricts } from './names.ts';
-import type { PolicyDecision } from './types.ts';
+import type { MethodQuery, PolicyDecision } from './types.ts';
 
 /** Without these no session works; clients take a refusal for an older server. */
 export const NEVER_DENIED: ReadonlySet<string> = new Set([
@@ -50,20 +53,62 @@ const JUDGED: ReadonlySet<string> = new Set(
 /** One entry of `methods`. */
 export interface MethodRule {
   readonly glob: Glob;
-  readonly action: 'allow' | 'deny';
+  /** A list decides by the URI of the resource. */
+  readonly action: 'allow' | 'deny' | readonly ResourceRule[];
 }
 
-export type DecideMethod = (direction: Direction, method: string, params: JsonObject | undefined, known: boolean) => PolicyDecision;
+/** `methods` of the whole policy, or of one server's section. */
+export interface MethodScope {
+  /** `` for the whole policy, `servers.github.` for a section. */
+  readonly prefix: string;
+  readonly rules: readonly MethodRule[];
+  readonly observe: boolean;
+}
 
-/** Compiles the entries of `methods`, in any order, to the decision on every method but the call of a tool itself. */
-export function createDecideMethod(rules: readonly MethodRule[], defaultAction: 'allow' | 'deny'): DecideMethod {
-  const ordered = [...rules].sort(bySpecificity);
-  return (direction, method, params, known) => {
-    if (known && NEVER_DENIED.has(method)) return { kind: 'allow', rule: null, reason: 'default allow' };
-    if (!known) return decideUnknown(ordered, method);
-    const decisions = namesOf(method, params).map((name) => decideKnown(ordered, name, method, direction, defaultAction));
-    return strictest(decisions);
+export interface MethodPolicy {
+  readonly whole: MethodScope;
+  readonly sections: ReadonlyMap<string, MethodScope>;
+  readonly defaults: ReadonlyMap<string, 'allow' | 'deny'>;
+  readonly otherwise: 'allow' | 'deny';
+}
+
+export type DecideMethod = (query: MethodQuery) => PolicyDecision;
+
+/**
+ * Compiles the entries of `methods`, in any order, to the decision on every method but the call of a tool itself. An entry
+ * of the server's section comes before any of the whole policy.
+ */
+export function createDecideMethod(policy: MethodPolicy): DecideMethod {
+  const whole = placed(policy.whole);
+  const sections = new Map([...policy.sections].map(([server, scope]) => [server, [...placed(scope), ...whole]]));
+  return (query) => {
+    const ordered = sections.get(query.server) ?? whole;
+    const defaultAction = policy.defaults.get(query.server) ?? policy.otherwise;
+    const decision = decide(ordered, query, defaultAction);
+    if (decision.kind === 'allow') return decision;
+    const section = policy.sections.get(query.server);
+    // An entry has the mode of the scope in which it stands, and so has the default.
+    const isOfSection = section !== undefined && (decision.rule === 'default' ? policy.defaults.has(query.server) : decision.rule?.startsWith(section.prefix) === true);
+    const observe = policy.whole.observe || (isOfSection && section.observe);
+    if (!observe) return decision;
+    return { kind: 'allow', rule: null, reason: decision.reason, mark: { code: decision.code, rule: decision.rule, reason: `observed: ${decision.reason}` } };
   };
+}
+
+/** An entry with its place. */
+interface Entry extends MethodRule {
+  readonly place: string;
+}
+
+function placed({ prefix, rules }: MethodScope): Entry[] {
+  return [...rules].sort(bySpecificity).map((rule) => ({ ...rule, place: `${prefix}methods['${rule.glob.pattern}']` }));
+}
+
+function decide(ordered: readonly Entry[], { direction, method, params, known }: MethodQuery, defaultAction: 'allow' | 'deny'): PolicyDecision {
+  if (known && NEVER_DENIED.has(method)) return { kind: 'allow', rule: null, reason: 'default allow', mark: null };
+  if (!known) return decideUnknown(ordered, method);
+  const decisions = namesOf(method, params).map((name) => decideKnown(ordered, name, { method, params, direction, defaultAction }));
+  return strictest(decisions);
 }
 
 /** Exact names first, then longer patterns; deny before allow where nothing else tells them apart. */
@@ -88,48 +133,49 @@ function strictest(decisions: readonly PolicyDecision[]): PolicyDecision {
   return first;
 }
 
-function decideKnown(
-  ordered: readonly MethodRule[],
-  name: string,
-  method: string,
-  direction: Direction,
-  defaultAction: 'allow' | 'deny',
-): PolicyDecision {
+interface KnownMethod extends Pick<MethodQuery, 'method' | 'params' | 'direction'> {
+  readonly defaultAction: 'allow' | 'deny';
+}
+
+function decideKnown(ordered: readonly Entry[], name: string, { method, params, direction, defaultAction }: KnownMethod): PolicyDecision {
   const rule = ruleFor(ordered, name, method);
-  if (rule !== undefined) return byRule(rule, name);
+  if (rule !== undefined) {
+    if (rule.action === 'allow' || rule.action === 'deny') return byRule(rule.action, rule, name);
+    const found = decideResource(rule.action, params?.['uri']);
+    if (found !== null) return byRule(found.action, { ...rule, place: `${rule.place}[${found.index}]` }, name);
+  }
   if (DENIED_UNLESS_NAMED.has(name)) return byDefault(name, 'METHOD_DENIED', `${name} is denied unless the policy allows it`);
   if (defaultAction === 'deny' && direction === 'c2s' && (CONTENT_REQUESTS.has(name) || name.startsWith('tasks/'))) {
     return byDefault(name, 'METHOD_DENIED', `${name} is denied by 'default: deny'`);
   }
-  return { kind: 'allow', rule: null, reason: 'default allow' };
+  return { kind: 'allow', rule: null, reason: 'default allow', mark: null };
 }
 
 /** What names the mode of an elicitation beats what names elicitations as such. */
-function ruleFor(ordered: readonly MethodRule[], name: string, method: string): MethodRule | undefined {
+function ruleFor(ordered: readonly Entry[], name: string, method: string): Entry | undefined {
   const ofMode = ordered.find(({ glob }) => glob.matches(name) && !glob.matches(method));
   return ofMode ?? ordered.find(({ glob }) => glob.matches(method));
 }
 
 /** Names that no revision defines, and their look-alikes: a rule that denies covers them in every form. */
-function decideUnknown(ordered: readonly MethodRule[], method: string): PolicyDecision {
+function decideUnknown(ordered: readonly Entry[], method: string): PolicyDecision {
   const label = methodLabel(method);
   const forms = formsOf(method);
   if (forms.some((form) => form !== method && JUDGED.has(foldKey(form)))) {
     return byDefault(label, 'METHOD_UNKNOWN', `${label} resembles a method and is none`);
   }
   const exact = ordered.find(({ glob }) => glob.matches(method));
-  if (exact !== undefined && (exact.action === 'deny' || !exact.glob.wildcard)) return byRule(exact, label);
-  const denying = ordered.find(({ glob, action }) => action === 'deny' && !glob.matches(method) && restricts(glob, forms));
+  if (exact !== undefined && (exact.action !== 'allow' || !exact.glob.wildcard)) return byRule(exact.action === 'allow' ? 'allow' : 'deny', exact, label);
+  const denying = ordered.find(({ glob, action }) => action !== 'allow' && !glob.matches(method) && restricts(glob, forms));
   const rule = denying ?? exact;
-  return rule === undefined ? byDefault(label, 'METHOD_UNKNOWN', `${label} is not a method that the gateway knows`) : byRule(rule, label);
+  return rule === undefined ? byDefault(label, 'METHOD_UNKNOWN', `${label} is not a method that the gateway knows`) : byRule(rule.action === 'allow' ? 'allow' : 'deny', rule, label);
 }
 
-function byRule(rule: MethodRule, shown: string): PolicyDecision {
-  const { pattern } = rule.glob;
-  const place = `methods['${pattern}']`;
-  if (rule.action === 'allow') return { kind: 'allow', rule: place, reason: `methods '${pattern}' allow` };
+function byRule(action: 'allow' | 'deny', { glob: { pattern }, place }: Entry, shown: string): PolicyDecision {
+  if (action === 'allow') return { kind: 'allow', rule: place, reason: `methods '${pattern}' allow`, mark: null };
   return {
     kind: 'deny',
+    approval: null,
     code: 'METHOD_DENIED',
     rule: place,
     pattern,
@@ -142,6 +188,7 @@ function byRule(rule: MethodRule, shown: string): PolicyDecision {
 function byDefault(shown: string, code: 'METHOD_DENIED' | 'METHOD_UNKNOWN', message: string): PolicyDecision {
   return {
     kind: 'deny',
+    approval: null,
     code,
     rule: 'default',
     pattern: null,

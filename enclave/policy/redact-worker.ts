@@ -1,8 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Entry of the redaction thread: takes a list of texts, answers with the same list redacted. It is ended from outside. */
+/** Entry of the redaction thread: takes the texts of a value, answers with the same list redacted. It is ended from outside. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { createReplace } from './replace.ts';
+import type { Texts } from './patterns/texts.ts';
+import { budget, createReplacing } from './replace.ts';
 import type { RedactionPattern } from './types.ts';
+
+/** What the thread is asked. */
+export interface RedactionTask {
+  readonly texts: Texts;
+  /** Milliseconds in which it answers; a while later it is ended from outside. */
+  readonly ms: number;
+}
 
 function isPattern(value: unknown): value is RedactionPattern {
   if (typeof value !== 'object' || value === null) return false;
@@ -12,9 +20,9 @@ function isPattern(value: unknown): value is RedactionPattern {
 function serve(port: NonNullable<typeof parentPort>): void {
   const patterns: unknown = workerData;
   if (!Array.isArray(patterns) || !patterns.every(isPattern)) throw new TypeError('the worker was started without patterns');
-  const replace = createReplace(patterns);
-  port.on('message', (texts: readonly string[]) => {
-    port.postMessage(texts.map((text) => replace(text, () => false)));
+  const replacing = createReplacing(patterns);
+  port.on('message', ({ texts, ms }: RedactionTask) => {
+    port.postMessage(replacing.all(texts, budget(() => performance.now(), ms)));
   });
   port.postMessage('ready');
 }

@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Redaction of what is forwarded. Small arguments are redacted where they are; large ones in a worker thread, because
+ * Redaction of what is forwarded. Small values are redacted where they are; large ones in a worker thread, because
  * RE2 cannot be interrupted and the event loop serves every other message. The worker is started when it is first
- * needed, used for one value at a time, and ended when a value takes too long.
+ * needed, used for one value at a time, and ended when a value takes too long. What could not be checked in time is
+ * masked as a whole: nothing is passed on raw, and a slow value is no way to have a message refused.
  */
 import { Worker } from 'node:worker_threads';
 import { extname } from 'node:path';
 import type { JsonValue } from '../../shared/json/value.ts';
-import { REDACTION_INLINE_BYTES_MAX, REDACTION_MS_MAX, REDACTION_START_MS_MAX } from '../../shared/limits.ts';
-import { budget, createReplace, replaceIn, textsOf } from './replace.ts';
+import { REDACTION_DECODE_INLINE_LENGTH_MAX, REDACTION_DECODE_MS_PER_MIB, REDACTION_INLINE_BYTES_MAX, REDACTION_MS_MAX, REDACTION_START_MS_MAX } from '../../shared/limits.ts';
+import type { Texts } from './patterns/texts.ts';
+import { textsOf, withTexts } from './patterns/texts.ts';
+import type { RedactionTask } from './redact-worker.ts';
+import { budget, createReplacing } from './replace.ts';
 import type { Redaction, RedactionPattern } from './types.ts';
 
 export interface Redactor {
+  /** Never fails: what cannot be checked is masked. */
   redact(value: JsonValue): Promise<Redaction>;
-  /** Ends the worker; what waits for it is answered as timed out. */
+  /** Ends the worker; what waits for it is masked. */
   close(): Promise<void>;
 }
 
@@ -27,25 +32,27 @@ export interface RedactorOptions {
   readonly entry?: URL;
 }
 
-const TIMEOUT: Redaction = { kind: 'timeout' };
+/** Stands for a string, key or number that could not be checked in time. */
+export const UNCHECKED = '[REDACTED: not checked in time]';
 
 /** Compiles the patterns; throws RangeError for one that is not RE2. */
 export function createRedactor(options: RedactorOptions): Redactor {
   const { patterns, now = () => performance.now() } = options;
-  const replace = createReplace(patterns);
+  const replacing = createReplacing(patterns);
+  const inlineMax = replacing.options.sequences ? REDACTION_DECODE_INLINE_LENGTH_MAX : REDACTION_INLINE_BYTES_MAX / UTF8_BYTES_PER_UNIT;
   const worker = new RedactionWorker(options);
   return {
     async redact(value) {
-      if (patterns.length === 0) return { kind: 'done', value, count: 0 };
-      const texts = textsOf(value);
-      if (unitsOf(texts) > REDACTION_INLINE_BYTES_MAX / UTF8_BYTES_PER_UNIT) return redactApart(worker, value, texts);
-      const expired = budget(now, REDACTION_MS_MAX);
-      const replaced = replaceIn(value, (text) => replace(text, expired));
-      return replaced === null ? TIMEOUT : { kind: 'done', ...replaced };
+      if (patterns.length === 0) return { value, count: 0, masked: 0 };
+      const texts = textsOf(value, replacing.options);
+      const apart = unitsOf(texts.texts) > inlineMax;
+      return finish(value, texts.texts, apart ? await worker.replace(texts) : replacing.all(texts, budget(now, REDACTION_MS_MAX)));
     },
     close: () => worker.close(),
   };
 }
+
+const MIB: number = 1024 * 1024;
 
 /** UTF-8 bytes that one UTF-16 unit takes at most: the bound is kept without encoding every text. */
 const UTF8_BYTES_PER_UNIT = 3;
@@ -56,18 +63,28 @@ function unitsOf(texts: readonly string[]): number {
   return units;
 }
 
-async function redactApart(worker: RedactionWorker, value: JsonValue, texts: readonly string[]): Promise<Redaction> {
-  const answers = await worker.replace(texts);
-  if (answers === null) return TIMEOUT;
-  // The walk visits the same texts in the same order again.
-  let next = 0;
-  const replaced = replaceIn(value, () => answers[next++] ?? null);
-  return replaced === null ? TIMEOUT : { kind: 'done', ...replaced };
+function finish(value: JsonValue, texts: readonly string[], answers: Answers | null): Redaction {
+  let count = 0;
+  let masked = 0;
+  const made = texts.map((text, at) => {
+    const answer = answers === null ? null : (answers[at] ?? null);
+    if (answer === text) return text;
+    count += 1;
+    if (answer === null) masked += 1;
+    return answer ?? UNCHECKED;
+  });
+  return { value: withTexts(value, texts, made), count, masked };
 }
 
 function workerEntry(): URL {
   return new URL(`./redact-worker${extname(import.meta.filename)}`, import.meta.url);
 }
+
+/** The texts after redaction, in order; null for those that were not checked in time. */
+type Answers = readonly (string | null)[];
+
+/** The part of a value's time in which the worker answers by itself, so that only what it did not get to is masked. */
+const WORKER_SHARE = 0.8;
 
 class RedactionWorker {
   readonly #options: RedactorOptions;
@@ -79,8 +96,15 @@ class RedactionWorker {
     this.#options = options;
   }
 
-  /** The texts after redaction, in order, or null if they could not be redacted in time. */
-  replace(texts: readonly string[]): Promise<readonly string[] | null> {
+  /** Milliseconds for these texts. Decoding takes its time; the event loop does not wait for it here. */
+  #msFor(texts: Texts): number {
+    const { patterns, workerMs } = this.#options;
+    const decodes = patterns.some(({ decode }) => decode === true);
+    return workerMs ?? REDACTION_MS_MAX + (decodes ? Math.ceil((unitsOf(texts.texts) / MIB) * REDACTION_DECODE_MS_PER_MIB) : 0);
+  }
+
+  /** Null if the worker did not answer in time. */
+  replace(texts: Texts): Promise<Answers | null> {
     const turn = this.#queue.then(() => this.#run(texts));
     this.#queue = turn;
     return turn;
@@ -91,14 +115,16 @@ class RedactionWorker {
     await this.#thread?.terminate();
   }
 
-  async #run(texts: readonly string[]): Promise<readonly string[] | null> {
+  async #run(texts: Texts): Promise<Answers | null> {
     const thread = this.#thread ?? (await this.#start());
     if (thread === null || this.#closed) return null;
     thread.ref();
-    thread.postMessage(texts, []);
-    const answer = await nextMessage(thread, this.#options.workerMs ?? REDACTION_MS_MAX);
+    const ms = this.#msFor(texts);
+    const task: RedactionTask = { texts, ms: ms * WORKER_SHARE };
+    thread.postMessage(task, []);
+    const answer = await nextMessage(thread, ms);
     thread.unref();
-    if (isTexts(answer) && answer.length === texts.length) return answer;
+    if (isAnswers(answer) && answer.length === texts.texts.length) return answer;
     this.#drop(thread);
     return null;
   }
@@ -126,8 +152,8 @@ class RedactionWorker {
   }
 }
 
-function isTexts(answer: unknown): answer is string[] {
-  return Array.isArray(answer) && answer.every((text) => typeof text === 'string');
+function isAnswers(answer: unknown): answer is (string | null)[] {
+  return Array.isArray(answer) && answer.every((text) => text === null || typeof text === 'string');
 }
 
 /** The thread's next message, or undefined if there is none in time or the thread ends. */

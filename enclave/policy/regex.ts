@@ -12,6 +12,8 @@ export interface Regex {
   test(text: string): boolean;
   /** The text with every match replaced. The replacement is inserted literally; `$` has no meaning. */
   replaceAll(text: string, replacement: string): string;
+  /** Where the matches are: begin and end of each in UTF-16 units, ascending. */
+  spans(text: string): number[];
 }
 
 export type CompiledRegex =
@@ -46,8 +48,20 @@ export function compileRegex(source: string): CompiledRegex {
     test: (text) => probe.test(text),
     // A function as replacement takes quadratic time in this binding, so the replacement is an escaped string.
     replaceAll: (text, replacement) => engine.replace(text, replacement.replaceAll('$', '$$$$')),
+    // Asking for one match after the other takes quadratic time too: one replacement marks them all.
+    spans: (text) => spansIn(engine.replace(text.replaceAll(MARK, '\ufffd'), `${MARK}$&${MARK}`)),
   };
   return { ok: true, regex, matchesEmpty };
+}
+
+/** A noncharacter of Unicode, which no text should hold. */
+const MARK = '\ufdd0';
+
+/** Spans in the text without its marks. */
+function spansIn(marked: string): number[] {
+  const spans: number[] = [];
+  for (let at = marked.indexOf(MARK); at !== -1; at = marked.indexOf(MARK, at + 1)) spans.push(at - spans.length);
+  return spans;
 }
 
 /** RE2's word for what is wrong, without the part of the pattern that it repeats. */

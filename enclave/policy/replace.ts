@@ -1,21 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The core of redaction: patterns applied to a text, and to every string, key and number of a value at any depth.
- * Pure but for the clock, which is a parameter. Used on the event loop, in the redaction worker and in the audit log's
- * thread.
+ * The core of redaction: patterns applied to one text, or to all texts of a value. Pure but for the clock, which is a
+ * parameter. Used on the event loop, in the redaction worker and in the audit log's thread.
+ *
+ * Patterns with `decode` come first: what they find in encodings and across neighbouring strings is a part of the original.
+ * Then all patterns are applied in order, each to what the one before it left.
  */
-import type { JsonObject, JsonValue } from '../../shared/json/value.ts';
-import { emptyObject } from '../../shared/json/value.ts';
-import { compileRegex, compileRegexSet } from './regex.ts';
+import { MEMBER_NAMES_MAX } from '../../shared/limits.ts';
+import type { Check } from './patterns/check.ts';
+import { checkOf } from './patterns/check.ts';
+import { findDecoded } from './patterns/decoded.ts';
+import { checkedSpans, compilePattern, createMatcher } from './patterns/matcher.ts';
+import { createFindSplit } from './patterns/split.ts';
+import type { Texts, TextsOptions } from './patterns/texts.ts';
+import { plainView } from './patterns/views.ts';
+import type { Regex } from './regex.ts';
+import { compileRegexSet } from './regex.ts';
 import type { RedactionPattern } from './types.ts';
 
 /** True once the budget is used up; asked between patterns. */
 export type Expired = () => boolean;
 
-/** A text after all patterns, or null if the budget ran out before. */
-export type Replace = (text: string, expired: Expired) => string | null;
-
-export type Replaced = { readonly value: JsonValue; readonly count: number } | null;
+export interface Replacing {
+  /** What it needs to know of a value besides its texts. */
+  readonly options: TextsOptions;
+  /** A text after all patterns, or null if it could not be checked in time. */
+  text(text: string, expired: Expired): string | null;
+  /** All texts of a value after all patterns, in order; null for those that could not be checked in time. */
+  all(texts: Texts, expired: Expired): (string | null)[];
+}
 
 /** A budget of milliseconds that starts now. */
 export function budget(now: () => number, ms: number): Expired {
@@ -24,16 +37,50 @@ export function budget(now: () => number, ms: number): Expired {
 }
 
 /**
- * Compiles patterns to one function that applies them in order, each to what the one before it left. Throws RangeError
- * for a pattern that is not RE2: the policy document refuses those with their position.
+ * Compiles patterns. Throws RangeError for one that is not RE2: the policy document refuses those with their position.
  */
-export function createReplace(patterns: readonly RedactionPattern[]): Replace {
+export function createReplacing(patterns: readonly RedactionPattern[]): Replacing {
+  const plain = createReplacePlain(patterns);
+  const decoded = patterns.filter(({ decode }) => decode === true);
+  const named = patterns.filter(({ members }) => members === true);
+  const matcher = createMatcher(decoded);
+  const findSplit = createFindSplit(decoded);
+  const findMember = createFindMember(named);
+  const find = (text: string, expired: Expired): readonly Masked[] | null => (decoded.length === 0 ? [] : findDecoded(matcher, text, true, expired));
+  return {
+    options: { sequences: decoded.length > 0, members: named.length > 0 },
+    text(text, expired) {
+      const found = find(text, expired);
+      return found === null ? null : plain(masked(text, found), expired);
+    },
+    all({ texts, sequences, members }, expired) {
+      /** Parts to mask; null for a text that was not checked. */
+      const parts: (Masked[] | null)[] = texts.map((text) => find(text, expired)?.slice() ?? null);
+      for (const sequence of sequences) {
+        const shared = findSplit(sequence.map((index) => texts[index] ?? ''), expired);
+        if (shared === null) for (const index of sequence) parts[index] = null;
+        else for (const { part, ...one } of shared) parts[sequence[part] ?? -1]?.push(one);
+      }
+      for (let at = 0; at + 1 < members.length; at += 2) {
+        const index = members[at + 1] ?? -1;
+        const value = texts[index] ?? '';
+        const pattern = findMember(texts[members[at] ?? -1] ?? '', value);
+        if (pattern !== null) parts[index]?.push({ from: 0, to: value.length, pattern });
+      }
+      return texts.map((text, index) => {
+        const known = parts[index] ?? null;
+        return known === null ? null : plain(masked(text, known), expired);
+      });
+    },
+  };
+}
+
+type Replace = (text: string, expired: Expired) => string | null;
+
+/** The patterns in order, each applied to what the one before it left. */
+function createReplacePlain(patterns: readonly RedactionPattern[]): Replace {
   const set = compileRegexSet(patterns.map((pattern) => pattern.source));
-  const steps = patterns.map(({ name, source, replacement }) => {
-    const compiled = compileRegex(source);
-    if (!compiled.ok) throw new RangeError(`pattern ${name} is not RE2`);
-    return { regex: compiled.regex, replacement };
-  });
+  const steps = patterns.map((pattern) => ({ regex: compilePattern(pattern), check: checkOf(pattern), replacement: pattern.replacement }));
   return (original, expired) => {
     let text = original;
     let candidates = set.candidates(text);
@@ -45,7 +92,7 @@ export function createReplace(patterns: readonly RedactionPattern[]): Replace {
       const step = index === undefined ? undefined : steps[index];
       if (index === undefined || step === undefined) return text;
       last = index;
-      const next = step.regex.replaceAll(text, step.replacement);
+      const next = replaceChecked(step.regex, step.check, text, step.replacement);
       if (next === text) continue;
       text = next;
       // A replacement can join what stood apart, so that a later pattern matches only now.
@@ -54,101 +101,56 @@ export function createReplace(patterns: readonly RedactionPattern[]): Replace {
   };
 }
 
-/**
- * Applies a replacement to every string and key, and to every number by its decimal text: a number that matches becomes
- * a string. Null if the budget ran out. `count`: values and keys that changed.
- */
-export function replaceIn(value: JsonValue, replace: (text: string) => string | null): Replaced {
-  const walk = new Walk(replace);
-  const made = walk.value(value);
-  return made === undefined ? null : { value: made, count: walk.count };
+function replaceChecked(regex: Regex, check: Check | null, text: string, replacement: string): string {
+  if (check === null) return regex.replaceAll(text, replacement);
+  let made = '';
+  let done = 0;
+  const spans = checkedSpans(regex, check, text);
+  for (let at = 0; at + 1 < spans.length; at += 2) {
+    made += text.slice(done, spans[at]) + replacement;
+    done = spans[at + 1] ?? done;
+  }
+  return made + text.slice(done);
 }
 
-/** Every text that replaceIn would hand to its replacement. */
-export function textsOf(value: JsonValue): string[] {
-  const texts: string[] = [];
-  replaceIn(value, (text) => {
-    texts.push(text);
-    return text;
-  });
-  return texts;
+interface Masked {
+  readonly from: number;
+  readonly to: number;
+  readonly pattern: RedactionPattern;
 }
 
-class Walk {
-  count = 0;
-  readonly #replace: (text: string) => string | null;
-
-  constructor(replace: (text: string) => string | null) {
-    this.#replace = replace;
+/** A text with parts replaced; parts that overlap become one, and what stands in for it is that of the first. */
+function masked(text: string, parts: readonly Masked[]): string {
+  if (parts.length === 0) return text;
+  let made = '';
+  let done = 0;
+  for (const { from, to, pattern } of [...parts].sort((left, right) => left.from - right.from || right.to - left.to)) {
+    if (from >= done) made += text.slice(done, from) + pattern.replacement;
+    done = Math.max(done, to);
   }
+  return made + text.slice(done);
+}
 
-  /** Undefined where the budget ran out. Depth is bounded by the parser that made the value. */
-  value(value: JsonValue): JsonValue | undefined {
-    if (typeof value === 'string') return this.#text(value);
-    if (typeof value === 'number') return this.#number(value);
-    if (value === null || typeof value === 'boolean') return value;
-    return Array.isArray(value) ? this.#array(value) : this.#object(value);
-  }
+/** Has the length and the characters that every pattern for members wants of a value. */
+const PROBE = '0f1e2d3c4b5a69780f1e2d3c4b5a69780f1e2d3c';
 
-  #text(text: string): string | undefined {
-    const replaced = this.#replace(text);
-    if (replaced === null) return undefined;
-    if (replaced !== text) this.count += 1;
-    return replaced;
-  }
-
-  #number(value: number): JsonValue | undefined {
-    const text = String(value);
-    const replaced = this.#text(text);
-    return replaced === text ? value : replaced;
-  }
-
-  #array(values: readonly JsonValue[]): JsonValue | undefined {
-    const made: JsonValue[] = [];
-    for (const value of values) {
-      const one = this.value(value);
-      if (one === undefined) return undefined;
-      made.push(one);
-    }
-    return made;
-  }
-
-  #object(object: JsonObject): JsonObject | undefined {
-    const names = this.#names(Object.keys(object));
-    if (names === undefined) return undefined;
-    const made = emptyObject();
-    for (const [key, value] of Object.entries(object)) {
-      const one = this.value(value);
-      if (one === undefined) return undefined;
-      made[names.get(key) ?? key] = one;
-    }
-    return made;
-  }
-
-  /** New name per key. Keys that become equal get a suffix, so that no member is lost. */
-  #names(keys: readonly string[]): Map<string, string> | undefined {
-    const names = new Map<string, string>();
-    const changed: [string, string][] = [];
-    // `__proto__` counts as taken: no parser of ours accepts it, so redaction must not be able to make it.
-    const taken = new Set<string>(['__proto__']);
-    for (const key of keys) {
-      const name = this.#text(key);
-      if (name === undefined) return undefined;
-      if (name === key) taken.add(key);
-      else changed.push([key, name]);
-    }
-    const counters = new Map<string, number>();
-    for (const [key, name] of changed) {
-      let free = name;
-      let counter = counters.get(name) ?? 1;
-      while (taken.has(free)) {
-        counter += 1;
-        free = `${name}#${counter}`;
-      }
-      counters.set(name, counter);
-      taken.add(free);
-      names.set(key, free);
-    }
-    return names;
-  }
+/** The pattern that a member matches by its name and value together; null for none. */
+function createFindMember(patterns: readonly RedactionPattern[]): (name: string, value: string) => RedactionPattern | null {
+  const matcher = createMatcher(patterns);
+  const names = new Map<string, boolean>();
+  const find = (written: string, value: string): RedactionPattern | null => {
+    const name = plainView(written, true)?.text ?? written;
+    const begin = name.length + '="'.length;
+    return matcher.matches(`${name}="${value}"`).find(({ from, to }) => from < begin && to > begin)?.pattern ?? null;
+  };
+  // Few names are those of secrets, and most come again: their values are not looked at.
+  const namesSecret = (name: string): boolean => {
+    const known = names.get(name);
+    if (known !== undefined) return known;
+    if (names.size >= MEMBER_NAMES_MAX) names.clear();
+    const found = find(name, PROBE) !== null;
+    names.set(name, found);
+    return found;
+  };
+  return (name, value) => (value !== '' && namesSecret(name) ? find(name, value) : null);
 }

@@ -6,7 +6,8 @@
 import { canonicalJson } from '../../shared/json/canonical.ts';
 import type { JsonValue } from '../../shared/json/value.ts';
 import { REDACTION_MS_MAX } from '../../shared/limits.ts';
-import { budget, createReplace, replaceIn } from './replace.ts';
+import { textsOf, withTexts } from './patterns/texts.ts';
+import { budget, createReplacing } from './replace.ts';
 import type { RedactionPattern } from './types.ts';
 
 export interface Scrubber {
@@ -24,16 +25,16 @@ export function createScrubber(
   patterns: readonly RedactionPattern[],
   now: () => number = () => performance.now(),
 ): Scrubber {
-  const replace = createReplace(patterns);
+  const replacing = createReplacing(patterns);
   return {
     json(text) {
       const value = readJson(text);
       if (value === undefined) return null;
-      const expired = budget(now, REDACTION_MS_MAX);
-      const replaced = replaceIn(value, (one) => replace(one, expired));
-      return replaced === null ? null : writeJson(replaced.value);
+      const texts = textsOf(value, replacing.options);
+      const made = replacing.all(texts, budget(now, REDACTION_MS_MAX));
+      return made.every((one) => one !== null) ? writeJson(withTexts(value, texts.texts, made)) : null;
     },
-    text: (text) => replace(text, budget(now, REDACTION_MS_MAX)),
+    text: (text) => replacing.text(text, budget(now, REDACTION_MS_MAX)),
   };
 }
 

@@ -7,7 +7,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { concatBytes, utf8 } from '../bytes.ts';
 import { canonicalJson } from '../json/canonical.ts';
 import type { JsonObject, JsonValue } from '../json/value.ts';
-import { isJsonObject, jsonObject } from '../json/value.ts';
+import { emptyObject, jsonObject } from '../json/value.ts';
 import { ROW_BYTES_MAX } from '../limits.ts';
 import type { RowFields } from './row.ts';
 import { ROW_FORMAT } from './row.ts';
@@ -98,13 +98,35 @@ const PIN: Readonly<Record<string, Check>> = {
   server: text,
   session: text,
   tool: orNull(text),
-  change: oneOf('listed', 'new', 'drift', 'removed', 'accepted'),
+  item: oneOf('tool', 'prompt', 'template', 'resource', 'instructions'),
+  change: oneOf('listed', 'new', 'drift', 'removed', 'accepted', 'rejected', 'shadow'),
   digest: text,
   was: orNull(text),
   decision,
   code: orNull(text),
   count: orNull(natural),
   policy: text,
+};
+const APPROVAL: Readonly<Record<string, Check>> = {
+  server: text,
+  session: text,
+  principal: text,
+  tool: orNull(text),
+  ticket: orNull(hex(64)),
+  change: oneOf('held', 'approved', 'denied', 'redeemed', 'expired', 'void', 'refused'),
+  approver: orNull(text),
+  key: orNull(hex(64)),
+  signature: orNull(text),
+  code: orNull(text),
+  count: orNull(natural),
+  policy: text,
+};
+const POLICY: Readonly<Record<string, Check>> = {
+  session: text,
+  change: oneOf('loaded', 'refused'),
+  was: text,
+  policy: text,
+  code: orNull(text),
 };
 const BOOT: Readonly<Record<string, Check>> = {
   version: text,
@@ -115,14 +137,27 @@ const BOOT: Readonly<Record<string, Check>> = {
   mode: oneOf('enforce'),
   order: oneOf('strict', 'intent', 'response'),
   signature: oneOf('per-commit', 'per-row'),
-  payload: oneOf('none', 'redacted'),
+  payload: oneOf('none', 'redacted', 'sealed'),
   key: hex(64),
-  key_custody: oneOf('file', 'ephemeral'),
+  key_custody: oneOf('file', 'keychain', 'systemd-credential', 'ephemeral'),
   prev_origin: orNull(text),
   prev_size: orNull(natural),
   prev_root: orNull(hex(64)),
 };
 const CLOSE: Readonly<Record<string, Check>> = { session: text, reason: text };
+const GAP: Readonly<Record<string, Check>> = { session: text, from: natural, to: natural, rejected: natural, lost: natural, reason: oneOf('full', 'storage', 'stalled') };
+const TIME: Readonly<Record<string, Check>> = { session: text, change: oneOf('jump'), expected: natural };
+const ERASE: Readonly<Record<string, Check>> = {
+  session: text,
+  scope: oneOf('payload', 'segment'),
+  of_epoch: natural,
+  row: orNull(natural),
+  size: orNull(natural),
+  root: orNull(hex(64)),
+  reason: oneOf('request', 'retention'),
+};
+const RECOVER: Readonly<Record<string, Check>> = { session: text, of_epoch: natural, from: natural, to: natural, root: orNull(hex(64)) };
+const ROTATE: Readonly<Record<string, Check>> = { session: text, key: hex(64), next: hex(64) };
 
 type Shape = readonly (readonly [key: string, check: Check])[];
 
@@ -137,9 +172,18 @@ const SHAPES: ReadonlyMap<string, Shape> = new Map([
   shapeOf('message', TRAFFIC),
   shapeOf('drop', TRAFFIC),
   shapeOf('pin', PIN),
+  shapeOf('approval', APPROVAL),
+  shapeOf('policy', POLICY),
   shapeOf('boot', BOOT),
   shapeOf('close', CLOSE),
+  shapeOf('rotate', ROTATE),
+  shapeOf('gap', GAP),
+  shapeOf('time', TIME),
+  shapeOf('erase', ERASE),
+  shapeOf('recover', RECOVER),
 ]);
+
+const KINDS: readonly RowFields['kind'][] = ['call', 'result', 'message', 'drop', 'pin', 'approval', 'policy', 'boot', 'close', 'rotate', 'gap', 'time', 'erase', 'recover'];
 
 /** True if the members are exactly those of their kind, each of its type. */
 function hasShape(members: JsonObject): boolean {
@@ -174,43 +218,143 @@ export function buildBody(place: RowPlace, fields: RowMembers, times: RowTimes, 
   return body;
 }
 
-/** Reads a stored body; attacker-controlled. Not ok unless it is byte for byte what buildBody writes for its content. */
+/**
+ * Reads a stored body; attacker-controlled. Not ok unless it is byte for byte what buildBody writes for its content: the
+ * text is walked along the keys of its kind in their order, so that reading it is the proof of its form.
+ */
 export function parseBody(stored: string): ParsedBody {
   if (stored.length > ROW_BYTES_MAX) return { ok: false };
-  const members = readObject(stored);
-  if (members === undefined || !hasShape(members)) return { ok: false };
-  if (!isCanonical(members, stored)) return { ok: false };
-  const { log, epoch, idx, prev, wall, mono, pc, pc_bytes: bytes } = members;
-  if (typeof log !== 'string' || typeof prev !== 'string') return { ok: false };
-  if (typeof epoch !== 'number' || typeof idx !== 'number' || typeof wall !== 'number' || typeof mono !== 'number') return { ok: false };
-  const kind = kindOf(members);
-  if (kind === undefined) return { ok: false };
-  const commitment = typeof pc === 'string' && typeof bytes === 'number' ? { pc, bytes } : null;
-  return { ok: true, body: { log, epoch, idx, prev, wall, mono, kind, commitment, members } };
+  const form = formOf(stored);
+  const values = form === undefined ? undefined : readValues(stored, form);
+  return form === undefined || values === undefined ? { ok: false } : { ok: true, body: new StoredBody(form, values) };
 }
 
-/** The depth and the duplicates that JSON.parse lets pass do not survive the checks of shape and canonical form. */
-function readObject(stored: string): JsonObject | undefined {
+/** The members of a kind in canonical order, each with the text that stands before its value. */
+interface Form {
+  readonly kind: RowFields['kind'];
+  readonly steps: readonly { readonly key: string; readonly before: string; readonly check: Check }[];
+  readonly at: Readonly<Record<'log' | 'epoch' | 'idx' | 'prev' | 'wall' | 'mono' | 'pc' | 'pc_bytes', number>>;
+}
+
+const FORMS: ReadonlyMap<string, Form> = new Map(KINDS.map((kind) => [kind, formFor(kind)]));
+
+function formFor(kind: RowFields['kind']): Form {
+  const shape = SHAPES.get(kind) ?? [];
+  const keys = shape.map(([key]) => key);
+  const at = (key: string): number => keys.indexOf(key);
+  return {
+    kind,
+    steps: shape.map(([key, check], index) => ({ key, before: `${index === 0 ? '{' : ','}"${key}":`, check })),
+    at: { log: at('log'), epoch: at('epoch'), idx: at('idx'), prev: at('prev'), wall: at('wall'), mono: at('mono'), pc: at('pc'), pc_bytes: at('pc_bytes') },
+  };
+}
+
+const KIND = '"kind":"';
+
+/** Inside a string every quote is escaped, so the first such text is the member; if it were not, the walk would fail. */
+function formOf(stored: string): Form | undefined {
+  const from = stored.indexOf(KIND);
+  if (from === -1) return undefined;
+  return FORMS.get(stored.slice(from + KIND.length, stored.indexOf('"', from + KIND.length)));
+}
+
+type Value = string | number | null;
+
+/** A string without escapes, a whole number, and a string with escapes or surrogates, each at lastIndex. */
+const PLAIN = /"[\x20\x21\x23-\x5b\x5d-\ud7ff\ue000-\uffff]*"/y;
+const WHOLE = /(?:0|[1-9][0-9]{0,15})(?![0-9])/y;
+const ESCAPED = /"(?:[^"\\]|\\.)*"/sy;
+
+function readValues(stored: string, { steps, at: places }: Form): Value[] | undefined {
+  const values: Value[] = [];
+  let at = 0;
+  for (const { before, check } of steps) {
+    if (!stored.startsWith(before, at)) return undefined;
+    at += before.length;
+    const read = readValue(stored, at);
+    if (read === undefined || !check(read.value)) return undefined;
+    values.push(read.value);
+    at = read.end;
+  }
+  if (at !== stored.length - 1 || stored[at] !== '}') return undefined;
+  return (values[places.pc] === null) === (values[places.pc_bytes] === null) ? values : undefined;
+}
+
+function readValue(stored: string, at: number): { readonly value: Value; readonly end: number } | undefined {
+  const first = stored[at];
+  if (first === 'n') return stored.startsWith('null', at) ? { value: null, end: at + 4 } : undefined;
+  if (first === '"') return readString(stored, at);
+  WHOLE.lastIndex = at;
+  if (!WHOLE.test(stored)) return undefined;
+  return { value: Number(stored.slice(at, WHOLE.lastIndex)), end: WHOLE.lastIndex };
+}
+
+function readString(stored: string, at: number): { readonly value: string; readonly end: number } | undefined {
+  PLAIN.lastIndex = at;
+  if (PLAIN.test(stored)) return { value: stored.slice(at + 1, PLAIN.lastIndex - 1), end: PLAIN.lastIndex };
+  ESCAPED.lastIndex = at;
+  if (!ESCAPED.test(stored)) return undefined;
+  const end = ESCAPED.lastIndex;
+  const token = stored.slice(at, end);
+  const value = unquoted(token);
+  return value === undefined ? undefined : { value, end };
+}
+
+/** The text of a JSON string, if the string is written as canonical JSON writes it. */
+function unquoted(token: string): string | undefined {
   try {
-    const value: JsonValue = JSON.parse(stored);
-    return isJsonObject(value) ? value : undefined;
+    const value: JsonValue = JSON.parse(token);
+    return typeof value === 'string' && canonicalJson(value) === token ? value : undefined;
   } catch {
     return undefined;
   }
 }
 
-function isCanonical(members: JsonObject, stored: string): boolean {
-  try {
-    return canonicalJson(members) === stored;
-  } catch {
-    return false;
+/** A body that was read: the members are gathered only if somebody asks for them. */
+class StoredBody implements RowBody {
+  readonly log: string;
+  readonly epoch: number;
+  readonly idx: number;
+  readonly prev: string;
+  readonly wall: number;
+  readonly mono: number;
+  readonly kind: RowFields['kind'];
+  readonly commitment: Commitment | null;
+  readonly #form: Form;
+  readonly #values: readonly Value[];
+
+  constructor(form: Form, values: readonly Value[]) {
+    const { at, kind } = form;
+    this.log = textAt(values, at.log);
+    this.epoch = numberAt(values, at.epoch);
+    this.idx = numberAt(values, at.idx);
+    this.prev = textAt(values, at.prev);
+    this.wall = numberAt(values, at.wall);
+    this.mono = numberAt(values, at.mono);
+    this.kind = kind;
+    this.commitment = values[at.pc] === null ? null : { pc: textAt(values, at.pc), bytes: numberAt(values, at.pc_bytes) };
+    this.#form = form;
+    this.#values = values;
+  }
+
+  get members(): JsonObject {
+    const members = emptyObject();
+    for (const [index, { key }] of this.#form.steps.entries()) members[key] = this.#values[index] ?? null;
+    return members;
   }
 }
 
-const KINDS: readonly RowFields['kind'][] = ['call', 'result', 'message', 'drop', 'pin', 'boot', 'close'];
+/** The checks of the common members have passed: a value of another type is a bug here. */
+function textAt(values: readonly Value[], at: number): string {
+  const value = values[at];
+  if (typeof value !== 'string') throw new TypeError('a common member has another type than its check says');
+  return value;
+}
 
-function kindOf(members: JsonObject): RowFields['kind'] | undefined {
-  return KINDS.find((kind) => kind === members['kind']);
+function numberAt(values: readonly Value[], at: number): number {
+  const value = values[at];
+  if (typeof value !== 'number') throw new TypeError('a common member has another type than its check says');
+  return value;
 }
 
 const GENESIS = utf8('mcp-bastion/genesis/1');
@@ -223,7 +367,11 @@ export function genesisHash(log: Uint8Array): Uint8Array {
 
 /** The bytes whose SHA-256 commits to a payload: label, salt (32 bytes), length (u64), the redacted bytes. */
 export function payloadPreimage(salt: Uint8Array, data: Uint8Array): Uint8Array {
-  const length = new Uint8Array(8);
-  new DataView(length.buffer).setBigUint64(0, BigInt(data.length));
-  return concatBytes(PAYLOAD, salt, length, data);
+  const bytes = new Uint8Array(PAYLOAD.length + salt.length + 8 + data.length);
+  const at = PAYLOAD.length + salt.length;
+  bytes.set(PAYLOAD);
+  bytes.set(salt, PAYLOAD.length);
+  new DataView(bytes.buffer).setBigUint64(at, BigInt(data.length));
+  bytes.set(data, at + 8);
+  return bytes;
 }

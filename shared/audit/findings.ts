@@ -20,17 +20,29 @@ export type FindingCode =
   | 'CHECKPOINT_REGRESSION'
   | 'KEY_UNKNOWN'
   | 'KEY_SWAPPED'
+  | 'ROTATION_INVALID'
   | 'ANCHOR_AHEAD'
   | 'ANCHOR_FORK'
   | 'ANCHOR_CHAIN_BROKEN'
   | 'ANCHOR_MISSING'
+  | 'RECEIPT_NOT_IN_LOG'
   | 'EPOCH_GAP'
   | 'EPOCH_OVERLAP'
   | 'PAYLOAD_MISMATCH'
   | 'SCHEMA_UNEXPECTED'
+  | 'PROOF_INVALID'
+  | 'POLICY_MISMATCH'
+  | 'BUNDLE_INVALID'
+  | 'BUNDLE_PATH'
+  | 'BUNDLE_LINK'
+  | 'BUNDLE_SIZE'
+  | 'BUNDLE_DUPLICATE'
+  | 'BUNDLE_SUM'
   | 'DB_CORRUPT'
   | 'TILE_CORRUPT'
   | 'TIME_REGRESSION'
+  | 'SEGMENT_PRUNED'
+  | 'GAP_RECORDED'
   | 'PAYLOAD_ERASED';
 
 const SEVERITIES: Readonly<Record<FindingCode, Severity>> = {
@@ -49,17 +61,29 @@ const SEVERITIES: Readonly<Record<FindingCode, Severity>> = {
   CHECKPOINT_REGRESSION: 'broken',
   KEY_UNKNOWN: 'broken',
   KEY_SWAPPED: 'broken',
+  ROTATION_INVALID: 'broken',
   ANCHOR_AHEAD: 'broken',
   ANCHOR_FORK: 'broken',
   ANCHOR_CHAIN_BROKEN: 'broken',
   ANCHOR_MISSING: 'broken',
+  RECEIPT_NOT_IN_LOG: 'broken',
   EPOCH_GAP: 'broken',
   EPOCH_OVERLAP: 'broken',
   PAYLOAD_MISMATCH: 'broken',
   SCHEMA_UNEXPECTED: 'broken',
+  PROOF_INVALID: 'broken',
+  POLICY_MISMATCH: 'broken',
+  BUNDLE_INVALID: 'broken',
+  BUNDLE_PATH: 'broken',
+  BUNDLE_LINK: 'broken',
+  BUNDLE_SIZE: 'broken',
+  BUNDLE_DUPLICATE: 'broken',
+  BUNDLE_SUM: 'broken',
   DB_CORRUPT: 'unreadable',
   TILE_CORRUPT: 'warn',
   TIME_REGRESSION: 'warn',
+  SEGMENT_PRUNED: 'info',
+  GAP_RECORDED: 'warn',
   PAYLOAD_ERASED: 'info',
 };
 
@@ -77,7 +101,8 @@ export interface Finding {
 
 /** Gathers findings in the order of their first occurrence. */
 export class Findings {
-  readonly #found: Map<FindingCode, Finding> = new Map();
+  /** By code; those that may be withdrawn, each by itself. */
+  readonly #found: Map<string, Finding> = new Map();
 
   add(code: FindingCode, segment: string, at: number | null, detail: string, count = 1): void {
     const known = this.#found.get(code);
@@ -87,8 +112,20 @@ export class Findings {
     );
   }
 
+  /** The same for a finding that something later in the log may explain: what is returned withdraws it. */
+  hold(code: FindingCode, segment: string, at: number | null, detail: string): () => void {
+    const key = `${code} ${this.#found.size} ${segment}`;
+    this.#found.set(key, { code, severity: SEVERITIES[code], segment, at, count: 1, detail });
+    return () => this.#found.delete(key);
+  }
+
   list(): Finding[] {
-    return [...this.#found.values()];
+    const merged = new Map<FindingCode, Finding>();
+    for (const finding of this.#found.values()) {
+      const first = merged.get(finding.code);
+      merged.set(finding.code, first === undefined ? finding : { ...first, count: first.count + finding.count });
+    }
+    return [...merged.values()];
   }
 }
 

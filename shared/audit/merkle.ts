@@ -7,21 +7,35 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { concatBytes, equalBytes } from '../bytes.ts';
 
 const LEAF = Uint8Array.of(0);
-const NODE = Uint8Array.of(1);
 
 /** Bytes of every hash. */
 export const HASH_BYTES = 32;
 /** Hashes of one full tile. */
 export const TILE_WIDTH = 256;
 
+/** SHA-256 of some bytes: the portable one, or a native one where it is given, which is three times as fast. */
+export type Sha256 = (data: Uint8Array) => Uint8Array;
+
+/** What is hashed is put together here: a verifier does it twice per row, and making room each time costs more than hashing. */
+const scratch = new Uint8Array(4096);
+
 /** SHA-256 of 0x00 and the row's body. */
-export function leafHash(body: Uint8Array): Uint8Array {
-  return sha256(concatBytes(LEAF, body));
+export function leafHash(body: Uint8Array, hash: Sha256 = sha256): Uint8Array {
+  if (body.length >= scratch.length) return hash(concatBytes(LEAF, body));
+  scratch[0] = 0;
+  scratch.set(body, 1);
+  return hash(scratch.subarray(0, body.length + 1));
 }
 
-/** SHA-256 of 0x01 and both children. */
-export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
-  return sha256(concatBytes(NODE, left, right));
+const node = scratch.subarray(0, 1 + 2 * HASH_BYTES);
+
+/** SHA-256 of 0x01 and both children, of 32 bytes each. */
+export function nodeHash(left: Uint8Array, right: Uint8Array, hash: Sha256 = sha256): Uint8Array {
+  if (left.length !== HASH_BYTES || right.length !== HASH_BYTES) throw new RangeError('a child has 32 bytes');
+  node[0] = 1;
+  node.set(left, 1);
+  node.set(right, 1 + HASH_BYTES);
+  return hash(node);
 }
 
 /** Root of the empty tree. */
@@ -37,8 +51,13 @@ interface Peak {
 
 /** The right edge of a growing tree: at most one complete subtree per power of two. */
 export class Frontier {
+  readonly #hash: Sha256;
   #peaks: Peak[] = [];
   #size = 0;
+
+  constructor(hash: Sha256 = sha256) {
+    this.#hash = hash;
+  }
 
   get size(): number {
     return this.#size;
@@ -57,7 +76,7 @@ export class Frontier {
     let peak: Peak = { leaves, hash };
     for (let last = this.#peaks.at(-1); last?.leaves === peak.leaves; last = this.#peaks.at(-1)) {
       this.#peaks.pop();
-      peak = { leaves: last.leaves * 2, hash: nodeHash(last.hash, peak.hash) };
+      peak = { leaves: last.leaves * 2, hash: nodeHash(last.hash, peak.hash, this.#hash) };
     }
     this.#peaks.push(peak);
     this.#size += leaves;
@@ -68,15 +87,15 @@ export class Frontier {
     if (root === undefined) return emptyRoot();
     for (let at = this.#peaks.length - 2; at >= 0; at -= 1) {
       const left = this.#peaks[at];
-      if (left !== undefined) root = nodeHash(left.hash, root);
+      if (left !== undefined) root = nodeHash(left.hash, root, this.#hash);
     }
     return root;
   }
 }
 
 /** Root of the tree over all leaves. */
-export function rootOf(leaves: Iterable<Uint8Array>): Uint8Array {
-  const frontier = new Frontier();
+export function rootOf(leaves: Iterable<Uint8Array>, hash: Sha256 = sha256): Uint8Array {
+  const frontier = new Frontier(hash);
   for (const leaf of leaves) frontier.append(leaf);
   return frontier.root();
 }
@@ -96,7 +115,12 @@ export function tileHashes(hashes: Uint8Array): Uint8Array[] | undefined {
 
 /** Gathers leaves into full tiles, level by level. */
 export class Tiler {
+  readonly #hash: Sha256;
   readonly #levels: { open: Uint8Array[]; full: number }[] = [];
+
+  constructor(hash: Sha256 = sha256) {
+    this.#hash = hash;
+  }
 
   /** Adds a leaf and gives the tiles that it completes, lowest level first. */
   append(leaf: Uint8Array): Tile[] {
@@ -113,7 +137,7 @@ export class Tiler {
       carry = undefined;
       if (row.open.length === TILE_WIDTH) {
         tiles.push({ level, n: row.full, hashes: concatBytes(...row.open) });
-        carry = rootOf(row.open);
+        carry = rootOf(row.open, this.#hash);
         row.open = [];
         row.full += 1;
       }
@@ -159,7 +183,7 @@ export function inclusionProof(leaves: readonly Uint8Array[], index: number): Ui
 
 /** True if the proof leads from the leaf at that index to the root of the tree of that size; every element is used. */
 export function verifyInclusion(leaf: Uint8Array, index: number, size: number, proof: readonly Uint8Array[], root: Uint8Array): boolean {
-  if (!Number.isSafeInteger(index) || !Number.isSafeInteger(size) || index < 0 || index >= size) return false;
+  if (!Number.isSafeInteger(index) || !Number.isSafeInteger(size) || index < 0 || index >= size || leaf.length !== HASH_BYTES) return false;
   let at = index;
   let last = size - 1;
   let hash = leaf;
@@ -203,7 +227,7 @@ export interface TreeHead {
 /** RFC 9162 2.1.4.2: true if the newer tree begins with the older one; every element of the proof is used. */
 export function verifyConsistency(older: TreeHead, newer: TreeHead, proof: readonly Uint8Array[]): boolean {
   if (!Number.isSafeInteger(older.size) || !Number.isSafeInteger(newer.size) || older.size < 1 || older.size > newer.size) return false;
-  if (proof.some((hash) => hash.length !== HASH_BYTES)) return false;
+  if ([older.root, newer.root, ...proof].some((hash) => hash.length !== HASH_BYTES)) return false;
   if (older.size === newer.size) return proof.length === 0 && equalBytes(older.root, newer.root);
   const path = isPowerOfTwo(older.size) ? [older.root, ...proof] : [...proof];
   const first = path.shift();

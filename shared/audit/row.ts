@@ -7,6 +7,9 @@
 /** The first member of every row body: format and version. */
 export const ROW_FORMAT = 'mcp-bastion/audit/1';
 
+/** Media type of a payload that is sealed for its readers: what it commits to is not seen without their keys. */
+export const SEALED_MEDIA = 'application/vnd.mcp-bastion.sealed';
+
 export type Direction = 'c2s' | 's2c';
 export type RowDecision = 'allow' | 'alert' | 'deny' | 'hold';
 
@@ -56,7 +59,9 @@ export interface PinRow {
   readonly server: string;
   readonly session: string;
   readonly tool: string | null;
-  readonly change: 'listed' | 'new' | 'drift' | 'removed' | 'accepted';
+  /** What is pinned. */
+  readonly item: 'tool' | 'prompt' | 'template' | 'resource' | 'instructions';
+  readonly change: 'listed' | 'new' | 'drift' | 'removed' | 'accepted' | 'rejected' | 'shadow';
   /** SHA-256 of the tool object's canonical JSON; for `listed`, of all digests in order. */
   readonly digest: string;
   readonly was: string | null;
@@ -65,6 +70,42 @@ export interface PinRow {
   /** Tools in the listing, for `listed`. */
   readonly count: number | null;
   readonly policy: string;
+}
+
+/** One step of an approval: a held call, a person's decision, its use. */
+export interface ApprovalRow {
+  readonly [key: string]: string | number | null;
+  readonly kind: 'approval';
+  readonly server: string;
+  readonly session: string;
+  readonly principal: string;
+  readonly tool: string | null;
+  /** 64 hex digits: SHA-256 of the canonical ticket; null where an attempt named none. */
+  readonly ticket: string | null;
+  readonly change: 'held' | 'approved' | 'denied' | 'redeemed' | 'expired' | 'void' | 'refused';
+  /** Name of the approver, and SHA-256 of his key's SubjectPublicKeyInfo, hex. */
+  readonly approver: string | null;
+  readonly key: string | null;
+  /** The signature over the ticket, base64. */
+  readonly signature: string | null;
+  /** Why an attempt was refused. */
+  readonly code: string | null;
+  /** How many attempts the row stands for. */
+  readonly count: number | null;
+  readonly policy: string;
+}
+
+/** A policy that was loaded while the gateway runs, or refused. */
+export interface PolicyRow {
+  readonly [key: string]: string | number | null;
+  readonly kind: 'policy';
+  readonly session: string;
+  readonly change: 'loaded' | 'refused';
+  /** SHA-256 of the document in force before, hex. */
+  readonly was: string;
+  /** SHA-256 of the new document, hex; in force from this row on if it was loaded. */
+  readonly policy: string;
+  readonly code: string | null;
 }
 
 /** First row of each start: what is running and under which promise. */
@@ -79,10 +120,11 @@ export interface BootRow {
   readonly mode: 'enforce';
   readonly order: 'strict' | 'intent' | 'response';
   readonly signature: 'per-commit' | 'per-row';
-  readonly payload: 'none' | 'redacted';
+  /** `sealed`: redacted, and encrypted to readers before it is stored. */
+  readonly payload: 'none' | 'redacted' | 'sealed';
   /** SHA-256 of the audit key's SubjectPublicKeyInfo, hex. */
   readonly key: string;
-  readonly key_custody: 'file' | 'ephemeral';
+  readonly key_custody: 'file' | 'keychain' | 'systemd-credential' | 'ephemeral';
   /** Origin, size and root (hex) of the epoch before this one in the same log. */
   readonly prev_origin: string | null;
   readonly prev_size: number | null;
@@ -97,7 +139,70 @@ export interface CloseRow {
   readonly reason: string;
 }
 
-export type RowFields = TrafficRow | PinRow | BootRow | CloseRow;
+/** Hands the log over to another key: the old one signs over the new one. Last row of its epoch. */
+export interface RotateRow {
+  readonly [key: string]: string | number | null;
+  readonly kind: 'rotate';
+  readonly session: string;
+  /** SHA-256 of the SPKI of the key that signs this epoch, and of the one that signs the next, hex. */
+  readonly key: string;
+  readonly next: string;
+}
+
+/** First row after a time in which the log could not be written. */
+export interface GapRow {
+  readonly [key: string]: string | number | null;
+  readonly kind: 'gap';
+  readonly session: string;
+  /** Milliseconds since 1970: when it began and ended. */
+  readonly from: number;
+  readonly to: number;
+  /** Calls that were refused meanwhile. */
+  readonly rejected: number;
+  /** Rows that waited when it began, and were lost: their messages did not move, or under an order that is not strict may have. */
+  readonly lost: number;
+  readonly reason: 'full' | 'storage' | 'stalled';
+}
+
+/** The clock did not go on as the monotonic one did. */
+export interface TimeRow {
+  readonly [key: string]: string | number | null;
+  readonly kind: 'time';
+  readonly session: string;
+  readonly change: 'jump';
+  /** Milliseconds since 1970 that the clock would have shown; what it shows is the row's own time. */
+  readonly expected: number;
+}
+
+/** What was taken away: the payload of a row, or by retention all segments up to one. Durable before it happens. */
+export interface EraseRow {
+  readonly [key: string]: string | number | null;
+  readonly kind: 'erase';
+  readonly session: string;
+  readonly scope: 'payload' | 'segment';
+  /** Whose payload, or up to which epoch. */
+  readonly of_epoch: number;
+  /** For a payload: its row. */
+  readonly row: number | null;
+  /** For segments: where the last of them ended. */
+  readonly size: number | null;
+  readonly root: string | null;
+  readonly reason: 'request' | 'retention';
+}
+
+/** A person accepted that rows are lost: those from `from` up to `to` of an epoch, whose signed root was this. */
+export interface RecoverRow {
+  readonly [key: string]: string | number | null;
+  readonly kind: 'recover';
+  readonly session: string;
+  readonly of_epoch: number;
+  readonly from: number;
+  readonly to: number;
+  /** Hex; null if no checkpoint of the lost rows is left. */
+  readonly root: string | null;
+}
+
+export type RowFields = TrafficRow | PinRow | ApprovalRow | PolicyRow | BootRow | CloseRow | RotateRow | GapRow | TimeRow | EraseRow | RecoverRow;
 
 /**
  * Text kept beside a row, erasable; the row itself holds only the salted commitment of its redacted bytes (`pc`, hex, and

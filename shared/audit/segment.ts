@@ -6,15 +6,19 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { equalBytes, fromHex, toHex } from '../bytes.ts';
 import type { JsonObject } from '../json/value.ts';
-import { ANCHOR_CHECKPOINTS_MAX, PAYLOAD_BYTES_MAX } from '../limits.ts';
-import type { Anchor } from './anchor.ts';
-import { AnchorChain } from './anchor.ts';
+import { PAYLOAD_BYTES_MAX } from '../limits.ts';
 import type { RowBody } from './body.ts';
 import { genesisHash, parseBody, payloadPreimage } from './body.ts';
 import type { SignedCheckpoint, VerifySignature } from './checkpoint.ts';
-import { KEY_ID_BYTES, SIGNATURE_BYTES, fingerprintOf, keyIdOf, originOf, parseVkey, signedByKey, verifyCheckpoint } from './checkpoint.ts';
+import { KEY_ID_BYTES, SIGNATURE_BYTES, fingerprintOf, keyIdOf, originOf, parseVkey, verifyCheckpoint } from './checkpoint.ts';
+import type { Evidence } from './evidence.ts';
 import type { FindingCode, Findings } from './findings.ts';
+import type { Sha256 } from './merkle.ts';
 import { Frontier, HASH_BYTES, leafHash, Tiler } from './merkle.ts';
+import type { RowReceipt } from './row.ts';
+import { SEALED_MEDIA } from './row.ts';
+import type { TreeNow } from './segment-anchors.ts';
+import { AnchorWatch } from './segment-anchors.ts';
 import type { SegmentSource, StoredCheckpoint, StoredEntry, StoredPayload } from './source.ts';
 import { Peekable, UnreadableSegment } from './source.ts';
 
@@ -35,6 +39,16 @@ export interface SegmentReport {
   readonly signedAt: number | null;
   /** Size of the last line of the anchor file that fits; 0 if none. */
   readonly anchored: number;
+  /** Size of the largest checkpoint kept elsewhere that fits; 0 if none. */
+  readonly kept: number;
+  /** Rows up to which clients' receipts reach; 0 if there are none. */
+  readonly received: number;
+  /** The key that the last row hands the log over to, hex; null if it does not. */
+  readonly handedTo: string | null;
+  /** What its rows say was taken away by retention: all epochs up to one, and where that ended. */
+  readonly erasedThrough: ErasedThrough | null;
+  /** Losses that somebody accepted. */
+  readonly recovered: readonly Recovered[];
   /** What the first row says of the epoch before. */
   readonly previous: { readonly origin: string; readonly size: number; readonly root: string } | null;
   /** Payloads that are no longer, or were never, kept beside their row. */
@@ -42,9 +56,28 @@ export interface SegmentReport {
   readonly unverifiedSignatures: boolean;
 }
 
+export interface ErasedThrough {
+  readonly epoch: number;
+  readonly size: number;
+  readonly root: string;
+}
+
+/** Rows `from` to `to` of an epoch, under the signed root of its lost end, hex. */
+export interface Recovered {
+  readonly epoch: number;
+  readonly from: number;
+  readonly to: number;
+  readonly root: string | null;
+}
+
 export interface SegmentOptions {
   readonly verify: VerifySignature;
+  readonly sha256?: Sha256;
+  /** What was kept apart from the log. */
+  readonly evidence?: Evidence;
   readonly findings: Findings;
+  /** Told of a finding that a later epoch may explain: rows that the anchor file covers and that are not there. */
+  readonly onAhead?: (epoch: number, size: number, root: string, withdraw: () => void) => void;
   /** Called now and then with the rows read so far. */
   readonly progress: (rows: number) => void;
 }
@@ -79,34 +112,43 @@ function textOf(members: JsonObject, key: string): string | null {
 class SegmentPass {
   readonly #source: SegmentSource;
   readonly #options: SegmentOptions;
-  readonly #frontier: Frontier = new Frontier();
-  readonly #tiler: Tiler = new Tiler();
+  readonly #sha256: Sha256;
+  readonly #frontier: Frontier;
+  readonly #tiler: Tiler;
   readonly #key: Uint8Array | undefined;
   readonly #fingerprint: string | undefined;
   #keyId: Uint8Array | undefined;
   #checkpoints: Peekable<StoredCheckpoint> | undefined;
   #payloads: Peekable<StoredPayload> | undefined;
-  #anchors: AnchorChain | undefined;
+  #anchors: AnchorWatch | undefined;
+  #receipts: readonly RowReceipt[] = [];
+  #receiptsNext = 0;
+  #received = 0;
   #log: string | null = null;
   #epoch: number | null = null;
   #origin: string | null = null;
   #previous: SegmentReport['previous'] = null;
+  #handedTo: string | null = null;
+  #erasedThrough: ErasedThrough | null = null;
+  readonly #recovered: Recovered[] = [];
   #prev: string | null = null;
   #rows = 0;
   #expectedIdx = 0;
   #wall = 0;
   #mono = 0;
   #perRow = false;
+  /** Payloads of this start are encrypted: their content is checked by who opens them. */
+  #sealed = false;
   #signed: SignedCheckpoint | undefined;
   #checkpointCount = 0;
-  #checkpointsAtAnchor = 0;
-  #anchored = 0;
-  #anchorReported = false;
   #payloadsAbsent = 0;
 
   constructor(source: SegmentSource, options: SegmentOptions) {
     this.#source = source;
     this.#options = options;
+    this.#sha256 = options.sha256 ?? sha256;
+    this.#frontier = new Frontier(this.#sha256);
+    this.#tiler = new Tiler(this.#sha256);
     const vkey = typeof source.vkey === 'string' ? parseVkey(source.vkey) : undefined;
     if (vkey?.kind === 'key') {
       this.#key = vkey.publicKey;
@@ -139,7 +181,12 @@ class SegmentPass {
       key: this.#fingerprint ?? null,
       checkpoints: this.#checkpointCount,
       signedAt: this.#signed?.timestamp ?? null,
-      anchored: this.#anchored,
+      anchored: this.#anchors?.local ?? 0,
+      kept: this.#anchors?.external ?? 0,
+      received: this.#received,
+      handedTo: this.#handedTo,
+      erasedThrough: this.#erasedThrough,
+      recovered: this.#recovered,
       previous: this.#previous,
       payloadsAbsent: this.#payloadsAbsent,
       unverifiedSignatures: this.#key === undefined,
@@ -158,7 +205,7 @@ class SegmentPass {
     if (idx !== undefined && idx >= this.#expectedIdx) this.#expectedIdx = idx + 1;
     const bytes = bytesOf(entry.body);
     const body = decodeBody(bytes);
-    const leaf = leafHash(bytes ?? new Uint8Array(0));
+    const leaf = leafHash(bytes ?? new Uint8Array(0), this.#sha256);
     const stored = bytesOf(entry.leaf, HASH_BYTES);
     if (stored === undefined || !equalBytes(stored, leaf)) this.#fail('LEAF_MISMATCH', at, 'a leaf hash is not that of its row');
     if (body === undefined) this.#fail('ROW_BODY_NONCANONICAL', at, 'a row is not the canonical form of a known kind');
@@ -169,7 +216,21 @@ class SegmentPass {
     this.#prev = toHex(leaf);
     this.#rows += 1;
     this.#checkpointsHere();
-    this.#anchorsHere();
+    this.#anchors?.row(this.#tree);
+    this.#receiptsHere(at, this.#prev);
+  }
+
+  get #tree(): TreeNow {
+    return { size: this.#rows, checkpoints: this.#checkpointCount, signed: this.#signed, root: () => this.#frontier.root() };
+  }
+
+  /** Receipts of the row at hand; those of rows that never come are told at the end. */
+  #receiptsHere(at: number, leaf: string): void {
+    for (let head = this.#receipts[this.#receiptsNext]; head?.idx === at; head = this.#receipts[this.#receiptsNext]) {
+      this.#receiptsNext += 1;
+      if (head.leaf !== leaf) this.#fail('RECEIPT_NOT_IN_LOG', at, 'a client holds a receipt for another row in this place');
+      else this.#received = Math.max(this.#received, head.size);
+    }
   }
 
   #body(body: RowBody, idx: number): void {
@@ -181,6 +242,8 @@ class SegmentPass {
       this.#fail('ROW_REORDERED', idx, 'a row does not stand where it was written');
     }
     if (body.prev !== this.#prev) this.#fail('PREV_MISMATCH', idx, 'a row does not name the row before it');
+    if (this.#handedTo !== null) this.#fail('ROTATION_INVALID', idx, 'a row follows the one that handed the log over to another key');
+    this.#upkeep(body, idx);
     if (body.kind === 'boot') this.#boot(body, idx);
     else if (this.#rows === 0) this.#fail('ROW_MISSING', 0, 'the first row is not a boot row');
     if (body.wall < this.#wall) this.#fail('TIME_REGRESSION', idx, 'the clock went back');
@@ -204,14 +267,27 @@ class SegmentPass {
   }
 
   #openAnchors(origin: string): void {
-    const lines = this.#source.anchorLines();
-    if (lines !== null) this.#anchors = new AnchorChain(lines, origin);
+    const held = this.#options.evidence?.take(origin);
+    this.#receipts = held?.receipts ?? [];
+    this.#anchors = new AnchorWatch({
+      origin,
+      key: this.#key,
+      verify: this.#options.verify,
+      lines: this.#source.anchorLines(),
+      kept: held?.anchors ?? [],
+      fail: (code, at, detail) => this.#fail(code, at, detail),
+      ahead: (line, last) => {
+        const withdraw = this.#options.findings.hold('ANCHOR_AHEAD', this.#source.name, line, 'the anchor file covers rows that are not there');
+        this.#options.onAhead?.(this.#epoch ?? 0, last.size, toHex(last.root), withdraw);
+      },
+    });
   }
 
   #boot(body: RowBody, idx: number): void {
     const { members } = body;
     if (members['key'] !== this.#fingerprint) this.#fail('KEY_SWAPPED', idx, 'a boot row names another key than the segment');
     this.#perRow = members['signature'] === 'per-row';
+    this.#sealed = members['payload'] === 'sealed';
     const origin = textOf(members, 'prev_origin');
     const size = members['prev_size'];
     const root = textOf(members, 'prev_root');
@@ -223,6 +299,33 @@ class SegmentPass {
     else if (origin !== null || size !== null || root !== null) this.#fail('ROW_FIELD_MISMATCH', idx, 'the epoch before is named in part');
   }
 
+  /** Rows that the log has about itself. */
+  #upkeep(body: RowBody, idx: number): void {
+    const { kind } = body;
+    if (kind === 'rotate') this.#rotate(body, idx);
+    else if (kind === 'gap') this.#fail('GAP_RECORDED', idx, 'the log could not be written for a time, as a row says');
+    else if (kind === 'erase') this.#erase(body.members);
+    else if (kind === 'recover') this.#recover(body.members, idx);
+  }
+
+  #erase(members: JsonObject): void {
+    const { of_epoch: epoch, size, root } = members;
+    if (members['scope'] !== 'segment' || typeof epoch !== 'number' || typeof size !== 'number' || typeof root !== 'string') return;
+    if (epoch >= (this.#erasedThrough?.epoch ?? 0)) this.#erasedThrough = { epoch, size, root };
+  }
+
+  #recover(members: JsonObject, idx: number): void {
+    const { of_epoch: epoch, from, to } = members;
+    if (typeof epoch !== 'number' || typeof from !== 'number' || typeof to !== 'number') return;
+    this.#fail('GAP_RECORDED', idx, 'rows were lost, and somebody accepted it');
+    this.#recovered.push({ epoch, from, to, root: textOf(members, 'root') });
+  }
+
+  #rotate({ members }: RowBody, idx: number): void {
+    this.#handedTo = textOf(members, 'next');
+    if (members['key'] !== this.#fingerprint) this.#fail('ROTATION_INVALID', idx, 'another key than the one of the segment hands the log over');
+  }
+
   #payload(idx: number, body: RowBody | undefined): void {
     const commitment = body?.commitment ?? null;
     let found = false;
@@ -230,7 +333,7 @@ class SegmentPass {
       const at = naturalOf(head.idx);
       if (at !== undefined && at > idx) break;
       this.#payloads?.shift();
-      if (at !== idx || commitment === null || !matches(head, commitment.pc, commitment.bytes)) {
+      if (at !== idx || commitment === null || !(this.#sealed ? isSealed(head, commitment.bytes) : matches(head, commitment.pc, commitment.bytes, this.#sha256))) {
         this.#fail('PAYLOAD_MISMATCH', idx, 'a payload is not the one that its row commits to');
       }
       if (at === idx) found = true;
@@ -288,46 +391,6 @@ class SegmentPass {
     this.#signed = signed;
   }
 
-  #anchorsHere(): void {
-    for (let head = this.#anchors?.head; head !== undefined && head.note.size <= this.#rows; head = this.#anchors?.head) {
-      this.#anchor(head);
-      this.#anchors?.advance();
-    }
-    if (this.#checkpointCount - this.#checkpointsAtAnchor > ANCHOR_CHECKPOINTS_MAX + 1) this.#anchorOverdue();
-  }
-
-  /** The writer anchors at least every so many checkpoints: more without a line means that lines were taken away. */
-  #anchorOverdue(): void {
-    if (this.#anchorReported) return;
-    this.#anchorReported = true;
-    this.#fail('ANCHOR_MISSING', this.#rows, 'lines of the anchor file are missing');
-  }
-
-  #anchor(head: Anchor): void {
-    const { line, note } = head;
-    if (note.origin !== this.#origin) {
-      this.#fail('ANCHOR_CHAIN_BROKEN', line, 'a line of the anchor file is of another log');
-      return;
-    }
-    const root = note.size === this.#rows ? this.#frontier.root() : undefined;
-    if (root === undefined) {
-      this.#fail('ANCHOR_CHAIN_BROKEN', line, 'a line of the anchor file is of no size that the tree had');
-      return;
-    }
-    const signed = this.#key === undefined ? undefined : signedByKey(note, this.#key);
-    const same = signed !== undefined && this.#signed?.size === note.size && equalBytes(this.#signed.signature, signed.signature) && this.#signed.timestamp === signed.timestamp && equalBytes(this.#signed.root, signed.root);
-    if (signed === undefined) {
-      this.#fail('SIG_MISSING', line, "a line of the anchor file has no signature of the log's key");
-    } else if (!same && this.#key !== undefined && !verifyCheckpoint(signed, this.#key, this.#options.verify)) {
-      this.#fail('SIG_INVALID', line, 'a signature in the anchor file does not verify');
-    } else if (!equalBytes(note.root, root)) {
-      this.#fail('ANCHOR_FORK', line, 'a line of the anchor file signs another history');
-    } else {
-      this.#anchored = note.size;
-      this.#checkpointsAtAnchor = this.#checkpointCount;
-    }
-  }
-
   #end(): void {
     if (this.#rows === 0) this.#fail('ROW_MISSING', 0, 'there is no row');
     const signedSize = this.#signed?.size ?? 0;
@@ -338,29 +401,33 @@ class SegmentPass {
     for (let head = this.#payloads?.shift(); head !== undefined; head = this.#payloads?.shift()) {
       this.#fail('PAYLOAD_MISMATCH', naturalOf(head.idx) ?? null, 'a payload belongs to no row');
     }
-    this.#endAnchors();
+    this.#anchors?.end(this.#tree, this.#source.grownTo);
+    this.#endReceipts();
   }
 
-  #endAnchors(): void {
-    const brokenAt = this.#anchors?.brokenAt;
-    if (brokenAt !== undefined) this.#fail('ANCHOR_CHAIN_BROKEN', brokenAt, 'a line of the anchor file is not the next one of its chain');
-    const ahead = this.#anchors?.head;
-    if (ahead !== undefined && ahead.note.size > this.#source.grownTo) {
-      const signed = this.#key === undefined ? undefined : signedByKey(ahead.note, this.#key);
-      const genuine = signed !== undefined && this.#key !== undefined && verifyCheckpoint(signed, this.#key, this.#options.verify);
-      this.#fail(genuine ? 'ANCHOR_AHEAD' : 'SIG_INVALID', ahead.line, genuine ? 'the anchor file covers rows that are not there' : 'a signature in the anchor file does not verify');
+  /** A receipt names the size that its checkpoint signed: a log that is shorter was cut off. */
+  #endReceipts(): void {
+    const { grownTo } = this.#source;
+    const beyond = this.#receipts.slice(this.#receiptsNext).filter((receipt) => receipt.idx >= grownTo);
+    if (beyond.length > 0) this.#fail('RECEIPT_NOT_IN_LOG', beyond[0]?.idx ?? null, 'a client holds a receipt for a row that is not there', beyond.length);
+    else if (this.#received > Math.max(this.#rows, grownTo)) {
+      this.#fail('RECEIPT_NOT_IN_LOG', this.#received, 'a client holds a receipt that was signed with rows that are not there');
     }
-    // The first line follows the first commit; a log that was cut off between the two holds one checkpoint only.
-    if ((this.#anchors?.count ?? 0) === 0 && this.#checkpointCount > 1) this.#anchorOverdue();
   }
 }
 
-function matches(stored: StoredPayload, pc: string, length: number): boolean {
+/** Without a reader's key, a sealed payload shows no more than its form. */
+function isSealed(stored: StoredPayload, length: number): boolean {
+  const data = bytesOf(stored.data);
+  return stored.media === SEALED_MEDIA && bytesOf(stored.salt, 32) !== undefined && data !== undefined && data.length > length;
+}
+
+function matches(stored: StoredPayload, pc: string, length: number, hash: Sha256): boolean {
   const salt = bytesOf(stored.salt, 32);
   const data = bytesOf(stored.data);
   if (salt === undefined || data?.length !== length) return false;
   if (stored.media !== 'application/json' && stored.media !== 'text/plain') return false;
-  return toHex(sha256(payloadPreimage(salt, data))) === pc;
+  return toHex(hash(payloadPreimage(salt, data))) === pc;
 }
 
 /** Reads a segment to its end, or as far as the storage gives it. */

@@ -45,7 +45,7 @@ test('a launcher without its pinned Node refuses an old Node in words, and runs 
     const version = spawnSync(node, ['-p', 'process.versions.node'], { encoding: 'utf8' }).stdout.trim();
     const run = spawnSync(node, [join(folder, 'bin', 'mcp-bastion.mjs')], { encoding: 'utf8' });
     const expected = Number(version.split('.')[0]) < 24
-      ? { status: 3, stdout: '', stderr: `mcp-bastion: error: Node ${version} is too old\nhint: install Node 24.6 or newer, or run "npm run setup" in the checkout on linux-x64\n` }
+      ? { status: 3, stdout: '', stderr: `mcp-bastion: error: Node ${version} is too old\nhint: install Node 24.7 or newer, or run "npm run setup" in the checkout on linux-x64\n` }
       : { status: 0, stdout: 'started\n', stderr: '' };
     assert.deepEqual({ status: run.status, stdout: run.stdout, stderr: run.stderr }, expected);
   }

@@ -4,12 +4,14 @@ import { openAggregate } from '../../enclave/aggregate/aggregate.ts';
 import { Notices } from '../../enclave/aggregate/notices.ts';
 import type { Recorder } from '../../enclave/audit/recorder.ts';
 import type { About, Carrier } from '../../enclave/exchange/parts.ts';
+import { Continuations } from '../../enclave/exchange/continuations.ts';
 import { Room } from '../../enclave/exchange/room.ts';
 import { TaskOwners } from '../../enclave/exchange/task-owners.ts';
 import type { Log } from '../../enclave/log.ts';
 import type { House, Peer, Server } from '../../enclave/peer.ts';
 import type { PinBook } from '../../enclave/pins/book.ts';
 import { emptyPinBook } from '../../enclave/pins/book.ts';
+import { Limiter } from '../../enclave/policy/limiter.ts';
 import { loadPolicy } from '../../enclave/policy/compile.ts';
 import type { Link, LinkEvents } from '../../enclave/upstream/link.ts';
 import { sessionLost } from '../../enclave/upstream/response.ts';
@@ -189,6 +191,7 @@ export interface BenchOptions {
 function recording(rows: RowDraft['fields'][]): Recorder {
   return {
     available: true,
+    ready: true,
     append: (draft) => {
       rows.push(draft.fields);
       return Promise.resolve({ origin: 'o', idx: rows.length, leaf: '', size: rows.length });
@@ -209,7 +212,9 @@ export async function bench(servers: readonly FakeServer[], { era = 'legacy', po
   const log: Log = { decision: nothing, info: nothing, warn, error: warn, upstream: nothing, flush: () => Promise.resolve() };
   let random = 0;
   const house: House = {
-    policy: await loadPolicy(new TextEncoder().encode(policy)),
+    policies: { current: await loadPolicy(new TextEncoder().encode(policy)) },
+    continuations: new Continuations(),
+    limiter: new Limiter(),
     recorder: recording(rows),
     log,
     clock: { now: () => clock.ms, mono: () => clock.ms * 1000 },

@@ -11,6 +11,8 @@ import { BOOT, row } from './logs.ts';
 
 const [stateDir = '', mode = ''] = process.argv.slice(2);
 
+const mono = (): number => Math.floor(performance.now() * 1000);
+
 const log = await openAuditLog({
   dir: null,
   stateDir,
@@ -21,12 +23,12 @@ const log = await openAuditLog({
   signature: 'per-commit',
   scrubPatterns: [],
   wall: Date.now(),
-  mono: 0,
+  mono: mono(),
 });
 
 async function lane(at: number): Promise<never> {
   for (let n = 0; ; n += 1) {
-    const receipt = await log.append({ ...row(0, `{"lane":${at},"n":${n}}`), wall: Date.now() });
+    const receipt = await log.append({ ...row(0, `{"lane":${at},"n":${n}}`), wall: Date.now(), mono: mono() });
     process.stdout.write(`${receipt.idx} ${receipt.leaf}\n`);
   }
 }
@@ -40,7 +42,7 @@ if (mode === 'slot') {
   const codes: string[] = [];
   const code = (error: unknown): string => (error instanceof Unavailable ? error.code : String(error));
   while (codes.length === 0) {
-    const group = await Promise.allSettled(Array.from({ length: 8 }, () => log.append(row(0, `{"a":"${'x'.repeat(2000)}"}`))));
+    const group = await Promise.allSettled(Array.from({ length: 8 }, () => log.append({ ...row(0, `{"a":"${'x'.repeat(20_000)}"}`), wall: Date.now(), mono: mono() })));
     for (const outcome of group) {
       if (outcome.status === 'fulfilled') rows += 1;
       else codes.push(code(outcome.reason));

@@ -27,7 +27,7 @@ export async function wires(policyText: string, recorder: Recorder, clock: Clock
     soleServer: true,
     principal: 'local',
     session: '0123456789abcdef',
-    policy: await loadPolicy(new TextEncoder().encode(policyText)),
+    policies: { current: await loadPolicy(new TextEncoder().encode(policyText)) },
     recorder,
     pins: emptyPinBook(),
     log: silent,

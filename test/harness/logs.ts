@@ -61,7 +61,7 @@ export function row(at: number, text: string | null = null, fields: Partial<Traf
     fields: { ...CALL, ...fields } as TrafficRow,
     payload: text === null ? null : { media: 'application/json', text },
     wall: NOW * 1000 + at,
-    mono: at,
+    mono: at * 1000,
   };
 }
 

@@ -13,7 +13,7 @@ function verdictOn(method: string, era: 'legacy' | 'modern', json: string): stri
   const parsed = parseStrictJson(new TextEncoder().encode(json), { foldedKeys: 'allow', idLexeme: 'integer' });
   assert.ok(parsed.ok && isJsonObject(parsed.value));
   const pending = { method, shownMethod: method, era } as Pending;
-  const verdict = judgeResult(policy, pending, jsonObject({ result: parsed.value }), parsed.value);
+  const verdict = judgeResult({ policy, server: 'peer', principal: 'local' }, pending, jsonObject({ result: parsed.value }), parsed.value);
   return verdict.kind === 'refuse' ? verdict.code : verdict.kind;
 }
 

@@ -4,8 +4,10 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { GatewayAnswer } from '../../../enclave/exchange/conversation.ts';
 import { Catalog } from '../../../enclave/pins/catalog.ts';
-import type { JudgedTool } from '../../../enclave/pins/judge.ts';
-import { judgeListing, toolDigest } from '../../../enclave/pins/judge.ts';
+import { PROMPTS, TEMPLATES, TOOLS } from '../../../enclave/pins/item.ts';
+import type { JudgedItem, PinEntry, ServerPins } from '../../../enclave/pins/judge.ts';
+import { itemDigest, judgeListing } from '../../../enclave/pins/judge.ts';
+import { Unavailable } from '../../../shared/errors.ts';
 import type { JsonObject, JsonValue } from '../../../shared/json/value.ts';
 import { isJsonObject } from '../../../shared/json/value.ts';
 
@@ -15,6 +17,7 @@ interface Fake {
   readonly catalog: Catalog;
   readonly asked: (string | null)[];
   now: number;
+  version: string | Unavailable;
 }
 
 /** A catalog over pages that a function gives by cursor. */
@@ -24,15 +27,19 @@ function over(pageOf: (cursor: string | null, count: number) => GatewayAnswer, h
   const fake: Fake = {
     asked,
     now: 1000,
+    version: 'v1',
     catalog: new Catalog({
+      listed: TOOLS,
       fetchPage: (cursor) => {
         asked.push(cursor);
         return Promise.resolve(pageOf(cursor, asked.length));
       },
       judge: (pages: readonly (readonly JsonValue[])[]) => {
-        const judged = judgeListing(pages, new Map(), settings);
-        return Promise.resolve(judged.kind === 'judged' ? judged.pages : { kind: 'failed', code: 'RESULT_INVALID', message: judged.problem });
+        if (fake.version instanceof Unavailable) return Promise.resolve({ kind: 'failed', code: fake.version.code, message: '' });
+        const judged = judgeListing(TOOLS, pages, new Map(), settings);
+        return Promise.resolve(judged.kind === 'judged' ? { ...judged, version: fake.version } : { kind: 'failed', code: 'RESULT_INVALID', message: judged.problem });
       },
+      version: () => (fake.version instanceof Unavailable ? Promise.reject(fake.version) : Promise.resolve(fake.version)),
       visible: (name) => !hidden.includes(name),
       now: () => fake.now,
       randomHex: () => `snap${(ids += 1)}`,
@@ -112,7 +119,7 @@ test('a change during a listing makes it list again before anyone is answered', 
     return result({ tools: tools(`version-${count}`) });
   });
   const listing = await fake.catalog.current();
-  assert.deepEqual(listing.kind === 'listed' ? [...listing.tools.keys()] : [], ['version-2']);
+  assert.deepEqual(listing.kind === 'listed' ? [...listing.items.keys()] : [], ['version-2']);
 });
 
 test('a server that never stops changing, repeats a cursor or lists without end fails the listing', async () => {
@@ -138,30 +145,69 @@ test('a failed listing is not kept', async () => {
 
 test('the digest covers the whole tool object and no order of members', () => {
   const tool: JsonObject = { name: 't', description: 'd', inputSchema: { type: 'object', properties: { a: { type: 'string' } } } };
-  assert.equal(toolDigest({ inputSchema: { properties: { a: { type: 'string' } }, type: 'object' }, description: 'd', name: 't' }), toolDigest(tool));
+  assert.equal(itemDigest({ inputSchema: { properties: { a: { type: 'string' } }, type: 'object' }, description: 'd', name: 't' }), itemDigest(tool));
   const changes: JsonObject[] = [{ description: 'e' }, { title: 'x' }, { _meta: {} }, { icons: [] }, { annotations: { readOnlyHint: true } }, { inputSchema: { type: 'object' } }];
-  for (const change of changes) assert.notEqual(toolDigest({ ...tool, ...change }), toolDigest(tool));
+  for (const change of changes) assert.notEqual(itemDigest({ ...tool, ...change }), itemDigest(tool));
 });
 
-test('new, same and changed tools are judged as the settings say', () => {
-  const tool: JsonObject = { name: 't' };
-  const pins = new Map([['t', { sha256: toolDigest(tool), firstSeen: '' }]]);
-  const judge = (listed: JsonObject, onDrift: 'alert' | 'block', onNew: 'allow' | 'alert' | 'block'): Partial<JudgedTool> | undefined => {
-    const judged = judgeListing([[listed]], pins, { enabled: true, onDrift, onNew, path: null, mirrorsParams: false });
-    return judged.kind === 'judged' ? judged.pages[0]?.[0] : undefined;
-  };
-  const table: readonly [JsonObject, 'alert' | 'block', 'allow' | 'alert' | 'block', string, string, string | null][] = [
-    [tool, 'block', 'block', 'same', 'allow', null],
-    [{ name: 't', x: 1 }, 'block', 'allow', 'drift', 'deny', 'TOOL_PIN_DRIFT'],
-    [{ name: 't', x: 1 }, 'alert', 'allow', 'drift', 'alert', 'TOOL_PIN_DRIFT'],
+test('new, same, changed and rejected items are judged as the settings say', () => {
+  const known: JsonObject = { name: 't' };
+  const rejected = itemDigest({ name: 't', x: 2 });
+  const entry = { pin: { sha256: itemDigest(known), firstSeen: '', accepted: null }, rejected: [rejected] };
+  const refusedNew = { pin: null, rejected: [itemDigest({ name: 'r' })] };
+  type Drift = 'alert' | 'block' | 'approve';
+  type New = 'allow' | 'alert' | 'block' | 'approve';
+  const table: readonly [JsonObject, Drift, New, string, string, 'DRIFT' | 'NEW' | null][] = [
+    [known, 'block', 'block', 'same', 'allow', null],
+    [{ name: 't', x: 1 }, 'block', 'allow', 'drift', 'deny', 'DRIFT'],
+    [{ name: 't', x: 1 }, 'approve', 'allow', 'drift', 'hold', 'DRIFT'],
+    [{ name: 't', x: 1 }, 'alert', 'allow', 'drift', 'alert', 'DRIFT'],
+    [{ name: 't', x: 2 }, 'alert', 'allow', 'drift', 'deny', 'DRIFT'],
     [{ name: 'n' }, 'block', 'allow', 'new', 'allow', null],
-    [{ name: 'n' }, 'block', 'alert', 'new', 'alert', 'TOOL_PIN_NEW'],
-    [{ name: 'n' }, 'block', 'block', 'new', 'deny', 'TOOL_PIN_NEW'],
+    [{ name: 'n' }, 'block', 'alert', 'new', 'alert', 'NEW'],
+    [{ name: 'n' }, 'block', 'block', 'new', 'deny', 'NEW'],
+    [{ name: 'n' }, 'block', 'approve', 'new', 'hold', 'NEW'],
+    [{ name: 'r' }, 'alert', 'allow', 'new', 'deny', 'NEW'],
   ];
-  for (const [listed, onDrift, onNew, change, decision, code] of table) {
-    const judged = judge(listed, onDrift, onNew);
-    assert.deepEqual([judged?.change, judged?.decision, judged?.code], [change, decision, code]);
+  for (const [listed, kind, prefix] of [[TOOLS, 'tool', 'TOOL_PIN_'], [PROMPTS, 'prompt', 'ITEM_PIN_']] as const) {
+    const pins: ServerPins = new Map([[kind, new Map<string, PinEntry>([['t', entry], ['r', refusedNew]])]]);
+    for (const [value, onDrift, onNew, change, decision, code] of table) {
+      const judged = judgeListing(listed, [[value]], pins, { enabled: true, onDrift, onNew, path: null, mirrorsParams: false });
+      const item: Partial<JudgedItem> | undefined = judged.kind === 'judged' ? judged.pages[0]?.[0] : undefined;
+      assert.deepEqual([item?.change, item?.decision, item?.code], [change, decision, code === null ? null : prefix + code], JSON.stringify([value, onDrift, onNew]));
+    }
   }
+});
+
+test('an item without a usable name, or listed twice, makes a listing invalid', () => {
+  const long = 'x'.repeat(513);
+  const table: readonly [typeof TOOLS, JsonValue[], boolean][] = [
+    [TOOLS, [{ name: '' }], false],
+    [TOOLS, [{ name: long }], false],
+    [TOOLS, [{ name: 7 }], false],
+    [TOOLS, ['t'], false],
+    [TOOLS, [{ name: 'a' }, { name: 'a' }], false],
+    [PROMPTS, [{ name: 'a' }, { name: 'a' }], false],
+    [TEMPLATES, [{ name: 'a' }], false],
+    [TEMPLATES, [{ uriTemplate: `file:///${long}`, name: 'a' }], true],
+    [TEMPLATES, [{ uriTemplate: 'file:///{a}' }, { uriTemplate: 'file:///{b}' }], true],
+  ];
+  for (const [listed, page, valid] of table) assert.equal(judgeListing(listed, [page], new Map(), settings).kind === 'judged', valid, JSON.stringify(page));
+});
+
+test('other pins in force make the next call and the next page wait for a new listing', async () => {
+  const fake = over(() => result({ tools: tools('a'), ttlMs: 1e6 }));
+  await fake.catalog.current();
+  await fake.catalog.forClient();
+  assert.equal(fake.asked.length, 1);
+  fake.version = 'v2';
+  await Promise.all([fake.catalog.current(), fake.catalog.forClient()]);
+  assert.equal(fake.asked.length, 2);
+  await fake.catalog.current();
+  assert.equal(fake.asked.length, 2);
+  fake.version = new Unavailable('PIN_STORE', '', '');
+  const listing = await fake.catalog.current();
+  assert.equal(listing.kind === 'failed' && listing.code, 'PIN_STORE');
 });
 
 test('calls are judged by a new listing when the last is old, and by no newer one while the server calls it fresh', async () => {

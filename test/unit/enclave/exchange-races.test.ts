@@ -14,6 +14,7 @@ async function bench(policyText: string, leftMs = 10) {
   const gate = { refuse: false };
   const recorder: Recorder = {
     available: true,
+    ready: true,
     append: (draft) => {
       if (gate.refuse) return Promise.reject(new Unavailable('AUDIT_UNAVAILABLE', 'too many rows wait', 'send less'));
       drafts.push(draft);

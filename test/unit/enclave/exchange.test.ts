@@ -13,6 +13,7 @@ class HeldRecorder implements Recorder {
   readonly drafts: RowDraft[] = [];
   readonly #open: { resolve: (receipt: RowReceipt) => void; reject: (error: Error) => void }[] = [];
   available = true;
+  ready = true;
   automatic: boolean;
 
   constructor(automatic: boolean) {

@@ -16,11 +16,11 @@ const pem = (kind: string, body: string): string => `-----BEGIN ${kind}-----\n${
 
 /** Per pattern: texts with a secret, and the part of them that must be gone. */
 const SECRETS: readonly (readonly [name: string, secrets: readonly (readonly [text: string, gone: string])[]])[] = [
-  ['private key', ['PRIVATE KEY', 'RSA PRIVATE KEY', 'EC PRIVATE KEY', 'OPENSSH PRIVATE KEY', 'ENCRYPTED PRIVATE KEY', 'PGP PRIVATE KEY BLOCK'].map((kind) => [pem(kind, alnum(64)), alnum(64)])],
-  ['private key', [[`-----BEGIN PRIVATE KEY-----\n${alnum(64)}`, alnum(64)], [`-----BEGIN PRIVATE KEY-----\\n${alnum(64)}\\n-----END PRIVATE KEY-----`, alnum(64)]]],
-  ['age key', [[`AGE-SECRET-KEY-1${upper(58)}`, upper(58)], [`age-secret-key-1${upper(58).toLowerCase()}`, upper(58).toLowerCase()]]],
+  ['private-key', ['PRIVATE KEY', 'RSA PRIVATE KEY', 'EC PRIVATE KEY', 'OPENSSH PRIVATE KEY', 'ENCRYPTED PRIVATE KEY', 'PGP PRIVATE KEY BLOCK'].map((kind) => [pem(kind, alnum(64)), alnum(64)])],
+  ['private-key', [[`-----BEGIN PRIVATE KEY-----\n${alnum(64)}`, alnum(64)], [`-----BEGIN PRIVATE KEY-----\\n${alnum(64)}\\n-----END PRIVATE KEY-----`, alnum(64)]]],
+  ['private-key', [[`AGE-SECRET-KEY-1${upper(58)}`, upper(58)], [`age-secret-key-1${upper(58).toLowerCase()}`, upper(58).toLowerCase()]]],
   [
-    'url credentials',
+    'url-credentials',
     [
       ['postgres://app:hunter2@db.example/x', 'hunter2'],
       ['https://user:p%40ss@example.com', 'p%40ss'],
@@ -29,11 +29,11 @@ const SECRETS: readonly (readonly [name: string, secrets: readonly (readonly [te
       [`https://${alnum(24)}@git.example`, alnum(24)],
     ],
   ],
-  ['slack webhook', [[`https://hooks.slack.com/services/T${upper(8)}/B${upper(8)}/${alnum(24)}`, alnum(24)]]],
+  ['slack-webhook', [[`https://hooks.slack.com/services/T${upper(8)}/B${upper(8)}/${alnum(24)}`, alnum(24)]]],
   ['jwt', [[jwt, jwt], [`x=${jwt};`, jwt], [`eyJ${alnum(20)}.eyJ${alnum(40)}.`, alnum(40)]]],
-  ['aws key id', [[`AKIA${upper(16)}`, upper(16)], [`id ASIA${upper(16)},`, upper(16)], [`KEY_AKIA${upper(16)}`, upper(16)]]],
+  ['aws-access-key', [[`AKIA${upper(16)}`, upper(16)], [`id ASIA${upper(16)},`, upper(16)], [`KEY_AKIA${upper(16)}`, upper(16)]]],
   [
-    'aws secret',
+    'aws-secret-key',
     [
       [`aws_secret_access_key = ${alnum(40)}`, alnum(40)],
       [`AWS_SECRET_ACCESS_KEY=${alnum(38)}+/`, alnum(38)],
@@ -41,27 +41,30 @@ const SECRETS: readonly (readonly [name: string, secrets: readonly (readonly [te
       [`aws_session_token=${alnum(100)}`, alnum(100)],
     ],
   ],
-  ['github token', [...['ghp_', 'gho_', 'ghu_', 'ghs_', 'ghr_'].map((prefix) => [`${prefix}${alnum(36)}`, alnum(36)] as const), [`github_pat_${alnum(22)}_${alnum(59)}`, alnum(59)], [`TOKEN_ghp_${alnum(36)}`, alnum(36)]]],
-  ['gitlab token', [[`glpat-${alnum(20)}`, alnum(20)], [`glrt-${alnum(20)}`, alnum(20)]]],
-  ['slack token', [...['xoxb', 'xoxp', 'xoxa', 'xoxr', 'xoxs'].map((prefix) => [`${prefix}-123456789012-${alnum(24)}`, alnum(24)] as const), [`xapp-1-A123-${alnum(30)}`, alnum(30)]]],
-  ['stripe key', ['sk_live_', 'sk_test_', 'rk_live_', 'rk_test_', 'pk_live_', 'pk_test_'].map((prefix) => [`${prefix}${alnum(24)}`, alnum(24)])],
-  ['webhook secret', [[`whsec_${alnum(32)}`, alnum(32)]]],
-  ['anthropic key', [[`sk-ant-api03-${alnum(80)}-AA`, alnum(80)]]],
-  ['openai key', [[`sk-${alnum(48)}`, alnum(48)], [`sk-proj-${alnum(20)}-${alnum(20)}_x`, alnum(20)], [`sk-svcacct-${alnum(40)}`, alnum(40)], [`sk-or-v1-${hex(64)}`, hex(64)]]],
-  ['google key', [[`AIza${alnum(35)}`, alnum(35)], [`?key=AIza${alnum(33)}_-`, alnum(33)], [`GOCSPX-${alnum(28)}`, alnum(28)], [`ya29.${alnum(60)}`, alnum(60)]]],
-  ['npm token', [[`npm_${alnum(36)}`, alnum(36)], [`//registry.example/:_authToken=npm_${alnum(36)}`, alnum(36)]]],
-  ['pypi token', [[`pypi-AgEIcHlwaS5vcmcC${alnum(60)}`, alnum(60)]]],
-  ['azure key', [[`DefaultEndpointsProtocol=https;AccountName=x;AccountKey=${alnum(86)}==;`, alnum(86)], [`SharedAccessKey=${alnum(43)}=`, alnum(43)], [`https://x.example/c?sv=1&sig=${alnum(40)}%3D`, alnum(40)]]],
-  ['sendgrid key', [[`SG.${alnum(22)}.${alnum(43)}`, alnum(43)]]],
-  ['twilio key', [[`SK${hex(32)}`, hex(32)]]],
-  ['hugging face token', [[`hf_${alnum(34)}`, alnum(34)]]],
-  ['telegram token', [[`123456789:AA${alnum(33)}`, alnum(33)], [`https://api.telegram.org/bot123456789:AA${alnum(33)}/x`, alnum(33)]]],
-  ['vendor token', [[`dop_v1_${hex(64)}`, hex(64)], [`hvs.${alnum(40)}`, alnum(40)], [`dckr_pat_${alnum(27)}`, alnum(27)]]],
-  ['authorization', [['Authorization: Bearer abcdef', 'abcdef'], ['authorization=Token zyxwvu', 'zyxwvu'], ['"Authorization":"Basic dTpw"', 'dTpw']]],
-  ['bearer token', [[`Bearer ${alnum(32)}`, alnum(32)], ['bearer abc123def', 'abc123def'], ['header is Bearer%20x9y8z7w6', 'x9y8z7w6']]],
-  ['basic credentials', [['Basic dXNlcjpodW50ZXIy', 'dXNlcjpodW50ZXIy'], ['basic dTpwdw==', 'dTpwdw=='], [`Basic ${alnum(30)}`, alnum(30)]]],
+  ['github-token', [...['ghp_', 'gho_', 'ghu_', 'ghs_', 'ghr_'].map((prefix) => [`${prefix}${alnum(36)}`, alnum(36)] as const), [`github_pat_${alnum(22)}_${alnum(59)}`, alnum(59)], [`TOKEN_ghp_${alnum(36)}`, alnum(36)]]],
+  ['gitlab-token', [[`glpat-${alnum(20)}`, alnum(20)], [`glrt-${alnum(20)}`, alnum(20)]]],
+  ['slack-token', [...['xoxb', 'xoxp', 'xoxa', 'xoxr', 'xoxs'].map((prefix) => [`${prefix}-123456789012-${alnum(24)}`, alnum(24)] as const), [`xapp-1-A123-${alnum(30)}`, alnum(30)]]],
+  ['stripe-key', ['sk_live_', 'sk_test_', 'rk_live_', 'rk_test_', 'pk_live_', 'pk_test_'].map((prefix) => [`${prefix}${alnum(24)}`, alnum(24)])],
+  ['stripe-key', [[`whsec_${alnum(32)}`, alnum(32)]]],
+  ['anthropic-key', [[`sk-ant-api03-${alnum(80)}-AA`, alnum(80)]]],
+  ['openai-key', [[`sk-${alnum(48)}`, alnum(48)], [`sk-proj-${alnum(20)}-${alnum(20)}_x`, alnum(20)], [`sk-svcacct-${alnum(40)}`, alnum(40)], [`sk-or-v1-${hex(64)}`, hex(64)]]],
+  ['gcp-api-key', [[`AIza${alnum(35)}`, alnum(35)], [`?key=AIza${alnum(33)}_-`, alnum(33)], [`GOCSPX-${alnum(28)}`, alnum(28)], [`ya29.${alnum(60)}`, alnum(60)]]],
+  ['npm-token', [[`npm_${alnum(36)}`, alnum(36)], [`//registry.example/:_authToken=npm_${alnum(36)}`, alnum(36)]]],
+  ['pypi-token', [[`pypi-AgEIcHlwaS5vcmcC${alnum(60)}`, alnum(60)]]],
+  ['azure-storage-key', [[`DefaultEndpointsProtocol=https;AccountName=x;AccountKey=${alnum(86)}==;`, alnum(86)], [`SharedAccessKey=${alnum(43)}=`, alnum(43)]]],
+  ['azure-sas', [[`https://x.example/c?sv=1&sig=${alnum(40)}%3D`, alnum(40)]]],
+  ['connection-string', [['mysql://root:hunter2@db/x', 'hunter2'], ['Server=db;User Id=sa;Password=hunter2;Encrypt=true', 'hunter2']]],
+  ['gcp-service-account-key', [[`{"private_key_id": "${hex(40)}"}`, hex(40)]]],
+  ['sendgrid-key', [[`SG.${alnum(22)}.${alnum(43)}`, alnum(43)]]],
+  ['twilio-key', [[`SK${hex(32)}`, hex(32)]]],
+  ['huggingface-token', [[`hf_${alnum(34)}`, alnum(34)]]],
+  ['telegram-token', [[`123456789:AA${alnum(33)}`, alnum(33)], [`https://api.telegram.org/bot123456789:AA${alnum(33)}/x`, alnum(33)]]],
+  ['vendor-token', [[`dop_v1_${hex(64)}`, hex(64)], [`hvs.${alnum(40)}`, alnum(40)], [`dckr_pat_${alnum(27)}`, alnum(27)]]],
+  ['authorization-header', [['Authorization: Bearer abcdef', 'abcdef'], ['authorization=Token zyxwvu', 'zyxwvu'], ['"Authorization":"Basic dTpw"', 'dTpw']]],
+  ['bearer-header', [[`Bearer ${alnum(32)}`, alnum(32)], ['bearer abc123def', 'abc123def'], ['header is Bearer%20x9y8z7w6', 'x9y8z7w6']]],
+  ['basic-header', [['Basic dXNlcjpodW50ZXIy', 'dXNlcjpodW50ZXIy'], ['basic dTpwdw==', 'dTpwdw=='], [`Basic ${alnum(30)}`, alnum(30)]]],
   [
-    'secret',
+    'generic-secret',
     [
       ['password=hunter2', 'hunter2'],
       ['DB_PASSWORD=hunter', 'hunter'],
@@ -163,9 +166,23 @@ test('what was taken out once stays as it is when it is scrubbed again', () => {
   }
 });
 
+test('a member that names its secret has its value taken out, and one that names a page does not', () => {
+  const before = { password: 'hunter2', 'pass\u200bword': ['hunter2', 7], 'p%61ss\uff57ord': 'hunter2', deep: [{ apiKey: 12345, aws_secret_access_key: alnum(40) }], nextPageToken: alnum(20), max_tokens: 100, note: 'none' };
+  const after = JSON.parse(scrubber.json(JSON.stringify(before)) ?? '') as unknown;
+  assert.deepEqual(after, {
+    password: '[REDACTED generic-secret]',
+    'pass\u200bword': ['[REDACTED generic-secret]', '[REDACTED generic-secret]'],
+    'p%61ss\uff57ord': '[REDACTED generic-secret]',
+    deep: [{ apiKey: '[REDACTED generic-secret]', aws_secret_access_key: '[REDACTED aws-secret-key]' }],
+    nextPageToken: alnum(20),
+    max_tokens: 100,
+    note: 'none',
+  });
+});
+
 test('a secret is found in keys, values, numbers and escaped strings of JSON', () => {
   const key = `AKIA${upper(16)}`;
   const text = JSON.stringify({ [key]: { deep: [`x ${key}`, 'say "password=hunter2"\n'] } }).replace('hunter2', '\\u0068unter2');
   const scrubbed = scrubber.json(text);
-  assert.equal(scrubbed, '{"[REDACTED aws key id]":{"deep":["x [REDACTED aws key id]","say \\"[REDACTED secret]\\"\\n"]}}');
+  assert.equal(scrubbed, '{"[REDACTED aws-access-key]":{"deep":["x [REDACTED aws-access-key]","say \\"[REDACTED generic-secret]\\"\\n"]}}');
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import * as fc from 'fast-check';
-import type { PolicyDocument } from '../../../enclave/policy/document.ts';
+import type { PolicyDocument } from '../../../enclave/policy/document-parts.ts';
 import { parsePolicy } from '../../../enclave/policy/document.ts';
 import { Usage } from '../../../shared/errors.ts';
 import { POLICY_BYTES_MAX } from '../../../shared/limits.ts';
@@ -26,8 +26,18 @@ function report(bytes: string | Uint8Array): string[] {
 
 const problems = (bytes: string | Uint8Array): string[] => report(bytes).filter((line) => !line.startsWith('hint: '));
 
+const NOTHING = {
+  observe: false,
+  rules: [],
+  redactResults: [],
+  limits: [],
+  servers: new Map(),
+  approval: { approvers: new Map(), approvals: 1, holdMs: 25_000, expiresMs: 900_000, redeemMs: 600_000 },
+};
+
 test('the shortest policy has all defaults', () => {
   assert.deepEqual(parse('version: 1\n'), {
+    ...NOTHING,
     default: 'allow',
     denyTools: [],
     allowTools: [],
@@ -35,11 +45,11 @@ test('the shortest policy has all defaults', () => {
     redactArgs: [],
     methods: [],
     pinning: { enabled: false, onDrift: 'alert', onNew: 'allow', path: null },
-    audit: { path: null, payload: 'redacted', order: 'strict', signature: 'per-commit', key: 'ephemeral', keyFile: null, notices: [] },
+    audit: { path: null, payload: 'redacted', order: 'strict', signature: 'per-commit', key: 'ephemeral', keyFile: null, keyName: 'mcp-bastion-audit', segmentMegabytes: 256, segmentDays: 31, keepDays: 396, legalHold: false, readers: [], notices: [] },
   });
 });
 
-test('every key is read', () => {
+test('every key of the earlier releases is read', () => {
   const read = parse(`version: 1
 default: deny
 deny_tools: ['shell.*']
@@ -55,20 +65,21 @@ classifier: { enabled: false, threshold: 0.85, on_match: block, model: m }
 audit: { path: log, payload: none, order: intent, signature: per-row, key: file, key_file: k }
 `);
   assert.deepEqual(read, {
+    ...NOTHING,
     default: 'deny',
     denyTools: ['shell.*'],
     allowTools: ['files.*', 'x'],
     requireApproval: ['*.send'],
     redactArgs: [
-      { pattern: 'a+', replacement: '[REDACTED]' },
-      { pattern: 'b\\d', replacement: '$&' },
+      { by: { kind: 'pattern', pattern: 'a+' }, replacement: null, decode: false },
+      { by: { kind: 'pattern', pattern: 'b\\d' }, replacement: '$&', decode: false },
     ],
     methods: [
       { pattern: 'sampling/createMessage', action: 'allow' },
       { pattern: 'x/*', action: 'deny' },
     ],
     pinning: { enabled: true, onDrift: 'block', onNew: 'alert', path: 'pins.yaml' },
-    audit: { path: 'log', payload: 'none', order: 'intent', signature: 'per-row', key: 'file', keyFile: 'k', notices: [] },
+    audit: { path: 'log', payload: 'none', order: 'intent', signature: 'per-row', key: 'file', keyFile: 'k', keyName: 'mcp-bastion-audit', segmentMegabytes: 256, segmentDays: 31, keepDays: 396, legalHold: false, readers: [], notices: [] },
   });
 });
 
@@ -107,7 +118,7 @@ const WRONG: readonly (readonly [text: string, ...expected: readonly string[]])[
   ["allow_tools: ['']\ndefault: deny", '2:15: allow_tools[0]: the pattern is empty'],
   ["require_approval: ['[^a]']", "2:20: require_approval[0]: '[^' does not negate"],
   ['redact_args: [x]', '2:15: redact_args[0] wants a section of keys'],
-  ["redact_args:\n  - replacement: ''", '3:5: redact_args[0].pattern is missing'],
+  ["redact_args:\n  - replacement: ''", '3:5: redact_args[0]: names no pattern, or two'],
   ["redact_args:\n  - pattern: 'a('", '3:14: redact_args[0].pattern: not an RE2 pattern: missing )'],
   ["redact_args:\n  - pattern: '(?=s3cret)'", '3:14: redact_args[0].pattern: not an RE2 pattern: invalid perl operator'],
   ["redact_args:\n  - pattern: '(a)\\1'", '3:14: redact_args[0].pattern: not an RE2 pattern: invalid escape sequence'],
@@ -125,17 +136,20 @@ const WRONG: readonly (readonly [text: string, ...expected: readonly string[]])[
   ["methods:\n  ping: allow\n  'notifications/cancelled': deny", '4:3: notifications/cancelled cannot be denied: without it no session works'],
   ['tool_description_pinning: {on_drift: block}', '2:27: tool_description_pinning.enabled is missing'],
   ['tool_description_pinning: {enabled: yes}', '2:37: tool_description_pinning.enabled wants true or false'],
-  ['tool_description_pinning: {enabled: true, on_drift: ask}', '2:53: tool_description_pinning.on_drift wants alert or block'],
-  ['tool_description_pinning: {enabled: true, on_new: approve}', '2:51: tool_description_pinning.on_new wants allow or alert or block'],
+  ['tool_description_pinning: {enabled: true, on_drift: ask}', '2:53: tool_description_pinning.on_drift wants alert or block or approve'],
+  ['tool_description_pinning: {enabled: true, on_new: ask}', '2:51: tool_description_pinning.on_new wants allow or alert or block or approve'],
   ["tool_description_pinning: {enabled: true, path: ''}", '2:49: tool_description_pinning.path is empty'],
   ['classifier: {enabled: true}', '2:23: classifier.enabled: this build has no classifier'],
   ['classifier: {threshold: 0.5}', '2:13: classifier.enabled: wants false'],
   ['classifier: {enabled: false, threshold: 2}', '2:41: classifier.threshold is above the limit of 1'],
   ['classifier: {enabled: false, threshold: -1}', '2:41: classifier.threshold is below 0'],
   ['audit: {order: fast}', '2:16: audit.order wants strict or intent or response'],
-  ['audit: {key: keychain}', '2:14: audit.key wants ephemeral or file'],
+  ['audit: {key: kms}', '2:14: audit.key wants ephemeral or file or keychain or systemd-credential'],
   ['audit: {key: file}', "2:14: audit.key: 'key: file' needs key_file"],
   ['audit: {key_file: k}', "2:19: audit.key_file: key_file has no effect without 'key: file'"],
+  ['audit: {key: file, key_file: k, key_name: n}', "2:43: audit.key_name: key_name has no effect without 'key: keychain' or 'key: systemd-credential'"],
+  ['audit: {key: keychain, key_name: ../k}', '2:34: audit.key_name: is not the name of a key'],
+  ['audit: {key: systemd-credential, key_name: k.next}', '2:44: audit.key_name: is not the name of a key'],
   ['audit: {payload: full}', '2:18: audit.payload wants none or redacted'],
   ['audit: {path: 5}', '2:15: audit.path wants text'],
   // Rules that can never decide anything.
@@ -204,7 +218,7 @@ something: 1
       "p.yaml:10:8: audit.key: 'key: file' needs key_file",
       'hint: name the file of the seed: key_file: audit.seed',
       "p.yaml:11:1: there is no key 'something'",
-      'hint: known keys here: version, default, deny_tools, allow_tools, require_approval, redact_args, methods, tool_description_pinning, classifier, audit',
+      'hint: known keys here: version, default, mode, deny_tools, allow_tools, require_approval, rules, redact_args, redact_results, methods, limits, servers, approval, tool_description_pinning, classifier, audit',
     ],
   );
 });

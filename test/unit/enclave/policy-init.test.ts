@@ -7,7 +7,8 @@ import test from 'node:test';
 import { initPolicy } from '../../../enclave/host/init.ts';
 import { STARTER_POLICY } from '../../../enclave/host/starter.ts';
 import { loadPolicy } from '../../../enclave/policy/compile.ts';
-import { parsePolicy, POLICY_KEYS } from '../../../enclave/policy/document.ts';
+import { parsePolicy } from '../../../enclave/policy/document.ts';
+import { POLICY_KEYS } from '../../../enclave/policy/schema.ts';
 import { Unavailable, Usage } from '../../../shared/errors.ts';
 
 interface Ran {
@@ -83,19 +84,19 @@ const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 test('the starter policy is valid, denies shells and nothing harmless', async () => {
   const policy = await loadPolicy(encode(STARTER_POLICY));
-  assert.equal(policy.decideTool('any', 'shell.exec', true).kind, 'deny');
+  assert.equal(policy.decideTool({ server: 'any', tool: 'shell.exec', soleServer: true, principal: 'local', args: {} }).kind, 'deny');
   for (const tool of ['echo', 'read_file', 'write_file', 'list_directory', 'create_entities', 'delete_relations', 'get-sum', 'shellfish']) {
-    assert.deepEqual(policy.decideTool('files', tool, true), { kind: 'allow', rule: null, reason: 'no rule matched' }, tool);
+    assert.deepEqual(policy.decideTool({ server: 'files', tool: tool, soleServer: true, principal: 'local', args: {} }), { kind: 'allow', rule: null, reason: 'no rule matched', mark: null }, tool);
   }
   for (const method of ['tools/list', 'prompts/get', 'resources/read', 'completion/complete', 'roots/list', 'elicitation/create']) {
-    assert.equal(policy.decideMethod('c2s', method, undefined, true).kind, 'allow', method);
+    assert.equal(policy.decideMethod({ server: 'any', principal: 'local', direction: 'c2s', method, params: undefined, known: true }).kind, 'allow', method);
   }
   assert.deepEqual(policy.audit.notices, []);
 });
 
-test('the starter policy shows every key, switched on or off', () => {
-  for (const keys of POLICY_KEYS.values()) {
-    for (const key of keys) assert.match(STARTER_POLICY, new RegExp(`^#?[ -]*${key}:`, 'm'), key);
+test('the starter policy shows every section, switched on or off', () => {
+  for (const section of ['', 'tool_description_pinning', 'classifier']) {
+    for (const key of POLICY_KEYS.get(section) ?? []) assert.match(STARTER_POLICY, new RegExp(`^#?[ -]*${key}:`, 'm'), key);
   }
 });
 
@@ -104,6 +105,11 @@ test('each line that the starter policy has switched off is valid once it is swi
     ['require_approval: []', 'require_approval:'],
     ['allow_tools: []', 'allow_tools:'],
     ['redact_args: []', 'redact_args:'],
+    ['redact_results: []', 'redact_results:'],
+    ['rules: []', 'rules:'],
+    ['limits: []', 'limits:'],
+    ['servers: {}', 'servers:'],
+    ['#approval:', 'approval:'],
     ['methods: {}', 'methods:'],
     ['default: allow', 'default: deny'],
     ['  key: ephemeral', '  key: file'],
@@ -113,7 +119,12 @@ test('each line that the starter policy has switched off is valid once it is swi
   assert.deepEqual(document.allowTools, ['files.read_*']);
   assert.deepEqual(document.requireApproval, ['*.send_*']);
   assert.deepEqual(document.denyTools, ['shell.*', '*.delete_*']);
-  assert.deepEqual(document.redactArgs, [{ pattern: '\\b[0-9]{3}-[0-9]{2}-[0-9]{4}\\b', replacement: '[REDACTED]' }]);
+  assert.deepEqual(document.redactArgs.map(({ by }) => by), [
+    { kind: 'pattern', pattern: '\\b[0-9]{3}-[0-9]{2}-[0-9]{4}\\b' },
+    { kind: 'use', name: 'credentials' },
+  ]);
+  assert.deepEqual([document.rules.length, document.redactResults.length, document.limits.length], [1, 1, 1]);
+  assert.deepEqual([...document.servers.keys(), ...document.approval.approvers.keys()], ['files', 'alice']);
   assert.equal(document.methods.length, 3);
   assert.equal(document.audit.keyFile, 'audit.seed');
 });

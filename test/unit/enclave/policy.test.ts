@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import test from 'node:test';
 import { loadPolicy } from '../../../enclave/policy/compile.ts';
-import { POLICY_KEYS } from '../../../enclave/policy/document.ts';
+import { POLICY_KEYS } from '../../../enclave/policy/schema.ts';
 import type { Policy, PolicyDecision } from '../../../enclave/policy/types.ts';
 import { Unavailable } from '../../../shared/errors.ts';
 import type { JsonObject } from '../../../shared/json/value.ts';
@@ -12,7 +12,7 @@ function policy(...lines: readonly string[]): Promise<Policy> {
   return loadPolicy(new TextEncoder().encode(['version: 1', ...lines, ''].join('\n')));
 }
 
-const tool = (loaded: Policy, name: string, sole = true): PolicyDecision => loaded.decideTool('fs', name, sole);
+const tool = (loaded: Policy, name: string, sole = true): PolicyDecision => loaded.decideTool({ server: 'fs', tool: name, soleServer: sole, principal: 'local', args: {} });
 const kinds = (loaded: Policy, ...names: readonly string[]): string[] => names.map((name) => tool(loaded, name).kind);
 
 function labelOf(name: string): string {
@@ -23,6 +23,7 @@ test('a denied tool is shown by its label, and the rule by its pattern', async (
   const loaded = await policy("deny_tools: ['shell.*']");
   assert.deepEqual(tool(loaded, 'shell.exec'), {
     kind: 'deny',
+    approval: null,
     code: 'TOOL_DENIED',
     rule: 'deny_tools[0]',
     pattern: 'shell.*',
@@ -30,7 +31,7 @@ test('a denied tool is shown by its label, and the rule by its pattern', async (
     message: "tool#3dca4690 matched deny rule 'shell.*'",
     hint: 'the policy denies this tool; use another one',
   });
-  assert.deepEqual(tool(loaded, 'filesystem.read_file'), { kind: 'allow', rule: null, reason: 'no rule matched' });
+  assert.deepEqual(tool(loaded, 'filesystem.read_file'), { kind: 'allow', rule: null, reason: 'no rule matched', mark: null });
 });
 
 test('a pattern without wildcards is a name, and no decision shows it', async () => {
@@ -52,12 +53,13 @@ test('a held tool asks for approval', async () => {
   const loaded = await policy("require_approval: ['*.send_*', 'x?']");
   assert.deepEqual(tool(loaded, 'x1'), {
     kind: 'hold',
+    approval: null,
     code: 'APPROVAL_REQUIRED',
     rule: 'require_approval[1]',
     pattern: 'x?',
     reason: `${labelOf('x1')} matched 'x?'`,
     message: `${labelOf('x1')} matched approval rule 'x?': approval required`,
-    hint: 'a person has to approve this call',
+    hint: 'a person has to approve this call, and the policy names nobody who can',
   });
 });
 
@@ -79,13 +81,14 @@ test('deny beats approval, approval beats allow, allow beats the default', async
     'deny',
   ]);
   const allowed = tool(loaded, 'files.read');
-  assert.deepEqual(allowed, { kind: 'allow', rule: 'allow_tools[2]', reason: "matched 'files.*'" });
+  assert.deepEqual(allowed, { kind: 'allow', rule: 'allow_tools[2]', reason: "matched 'files.*'", mark: null });
 });
 
 test('with default deny and nothing allowed, no tool may be called', async () => {
   const loaded = await policy('default: deny');
   assert.deepEqual(tool(loaded, 'read'), {
     kind: 'deny',
+    approval: null,
     code: 'TOOL_NOT_ALLOWED',
     rule: 'default',
     pattern: null,
@@ -100,7 +103,7 @@ test('with several servers, a bare name in allow_tools allows nothing', async ()
   assert.equal(tool(loaded, 'read', true).kind, 'allow');
   assert.equal(tool(loaded, 'read', false).kind, 'deny');
   assert.equal(tool(loaded, 'write', false).kind, 'allow');
-  assert.equal(loaded.decideTool('other', 'write', false).kind, 'deny');
+  assert.equal(loaded.decideTool({ server: 'other', tool: 'write', soleServer: false, principal: 'local', args: {} }).kind, 'deny');
 });
 
 test('deny and approval cover the name with and without its server, in every disguise', async () => {
@@ -115,15 +118,15 @@ test('deny and approval cover the name with and without its server, in every dis
     'deny',
     'hold',
   ]);
-  assert.equal(loaded.decideTool('other', 'echo', false).kind, 'allow');
-  assert.equal(loaded.decideTool('other', 'Send', false).kind, 'hold');
+  assert.equal(loaded.decideTool({ server: 'other', tool: 'echo', soleServer: false, principal: 'local', args: {} }).kind, 'allow');
+  assert.equal(loaded.decideTool({ server: 'other', tool: 'Send', soleServer: false, principal: 'local', args: {} }).kind, 'hold');
 });
 
 test('names of members that every object has decide nothing', async () => {
   const loaded = await policy('default: deny', 'allow_tools: [x]', 'methods: { x: allow }');
   for (const name of ['constructor', '__proto__', 'toString', 'hasOwnProperty']) {
     assert.equal(tool(loaded, name).kind, 'deny');
-    assert.equal(loaded.decideMethod('c2s', name, undefined, false).kind, 'deny');
+    assert.equal(loaded.decideMethod({ server: 'fs', principal: 'local', direction: 'c2s', method: name, params: undefined, known: false }).kind, 'deny');
   }
 });
 
@@ -147,18 +150,19 @@ const PLAIN = [
 ];
 
 function method(loaded: Policy, name: string, params?: JsonObject, known = true, direction: 'c2s' | 's2c' = 'c2s'): PolicyDecision {
-  return loaded.decideMethod(direction, name, params, known);
+  return loaded.decideMethod({ server: 'fs', principal: 'local', direction, method: name, params, known });
 }
 
 test('by default known methods pass, sampling and elicitation of URLs do not, unknown methods do not', async () => {
   const loaded = await policy();
   for (const name of [...PLAIN, ...CONTENT, 'roots/list']) {
-    assert.deepEqual(method(loaded, name), { kind: 'allow', rule: null, reason: 'default allow' }, name);
+    assert.deepEqual(method(loaded, name), { kind: 'allow', rule: null, reason: 'default allow', mark: null }, name);
   }
   assert.equal(method(loaded, 'elicitation/create', {}, true, 's2c').kind, 'allow');
   assert.equal(method(loaded, 'elicitation/create', { mode: 'form' }, true, 's2c').kind, 'allow');
   assert.deepEqual(method(loaded, 'elicitation/create', { mode: 'url' }, true, 's2c'), {
     kind: 'deny',
+    approval: null,
     code: 'METHOD_DENIED',
     rule: 'default',
     pattern: null,
@@ -170,6 +174,7 @@ test('by default known methods pass, sampling and elicitation of URLs do not, un
   const label = `method#${createHash('sha256').update('skills/list').digest('hex').slice(0, 8)}`;
   assert.deepEqual(method(loaded, 'skills/list', undefined, false), {
     kind: 'deny',
+    approval: null,
     code: 'METHOD_UNKNOWN',
     rule: 'default',
     pattern: null,
@@ -195,6 +200,7 @@ test('with default deny the requests of the client that fetch content are denied
     kind: 'allow',
     rule: "methods['resources/*']",
     reason: "methods 'resources/*' allow",
+    mark: null,
   });
   assert.deepEqual(
     ['resources/subscribe', 'tasks/get', 'tasks/list', 'prompts/get'].map((name) => method(opened, name).kind),
@@ -228,6 +234,7 @@ test('the most specific entry of methods decides, wherever it stands', async () 
   );
   assert.deepEqual(method(loaded, 'tools/call'), {
     kind: 'deny',
+    approval: null,
     code: 'METHOD_DENIED',
     rule: "methods['*']",
     pattern: '*',
@@ -307,12 +314,32 @@ test('a policy file that cannot be read says so without its path', async () => {
   });
 });
 
+const RULE = ['id', 'tools', 'servers', 'principals', 'when', 'action', 'message', 'mode', 'approvals', 'approvers'];
+const WHEN = ['arg', 'not', 'equals', 'glob', 'regex', 'range', 'host', 'scheme', 'port', 'path_in', 'type', 'length', 'exists'];
+const REDACTION = ['pattern', 'use', 'replacement', 'decode'];
+const LIMIT = ['id', 'tools', 'servers', 'principals', 'per', 'calls', 'bytes', 'window', 'concurrent', 'mode'];
+const BOUNDS = ['min', 'max'];
+const PLACES: readonly (readonly [string, readonly string[]])[] = [
+  ['rules', RULE],
+  ['rules.when', WHEN],
+  ['rules.when.range', BOUNDS],
+  ['rules.when.length', BOUNDS],
+  ['redact_args', REDACTION],
+  ['redact_results', REDACTION],
+  ['limits', LIMIT],
+  ['methods.*', ['action', 'schemes', 'hosts', 'paths']],
+];
+
 test('the keys of a policy are frozen', () => {
+  const scope = ['mode', 'deny_tools', 'allow_tools', 'require_approval', 'rules', 'redact_args', 'redact_results', 'methods', 'limits'];
   assert.deepEqual(Object.fromEntries(POLICY_KEYS), {
-    '': ['version', 'default', 'deny_tools', 'allow_tools', 'require_approval', 'redact_args', 'methods', 'tool_description_pinning', 'classifier', 'audit'],
-    redact_args: ['pattern', 'replacement'],
+    '': ['version', 'default', ...scope, 'servers', 'approval', 'tool_description_pinning', 'classifier', 'audit'],
+    ...Object.fromEntries(PLACES),
+    'servers.*': ['default', ...scope],
+    ...Object.fromEntries(PLACES.map(([place, keys]) => [`servers.*.${place}`, keys])),
+    approval: ['approvers', 'approvals', 'hold_ms', 'expires_ms', 'redeem_ms'],
     tool_description_pinning: ['enabled', 'on_drift', 'on_new', 'path'],
     classifier: ['enabled', 'threshold', 'on_match', 'model'],
-    audit: ['path', 'payload', 'order', 'signature', 'key', 'key_file'],
+    audit: ['path', 'payload', 'order', 'signature', 'key', 'key_file', 'key_name', 'segment_megabytes', 'segment_days', 'keep_days', 'legal_hold', 'readers'],
   });
 });

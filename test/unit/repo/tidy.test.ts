@@ -71,7 +71,7 @@ test('the version is one, in the code and in all packages', () => {
 
 test('the third-party code of the trusted computing base is exactly this', () => {
   assert.deepEqual(Object.keys(json('shared/package.json').dependencies ?? {}), ['@noble/hashes', '@noble/post-quantum']);
-  const enclave = ['better-sqlite3', 'jose', 'pino', 're2', 'undici', 'yaml', 'zod'];
+  const enclave = ['@napi-rs/keyring', 'better-sqlite3', 'jose', 'pino', 're2', 'undici', 'yaml', 'zod'];
   assert.deepEqual(Object.keys(json('enclave/package.json').dependencies ?? {}), enclave);
 });
 

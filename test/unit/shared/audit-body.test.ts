@@ -34,7 +34,7 @@ const TRAFFIC: RowMembers = {
   redactions: 0,
   us: null,
 };
-const PIN: RowMembers = { kind: 'pin', server: 's', session: 's', tool: null, change: 'listed', digest: 'd', was: null, decision: 'allow', code: null, count: 3, policy: 'p' };
+const PIN: RowMembers = { kind: 'pin', server: 's', session: 's', tool: null, item: 'tool', change: 'listed', digest: 'd', was: null, decision: 'allow', code: null, count: 3, policy: 'p' };
 const BOOT: RowMembers = {
   kind: 'boot',
   version: '0.1.0',
