@@ -10,7 +10,8 @@
  *
  * What forbids, holds or marks covers a tool's name in every form that a lenient peer could read as that name; what permits
  * covers the exact name only. Under `observe` a denial or hold marks the call and the search goes on as if it were not there.
- * For a listing it is asked whether any call could be allowed: what depends on arguments counts as permitting.
+ * For a listing it is asked whether any call could be allowed, if a person approves it: what depends on arguments counts as
+ * permitting, or as held where all other calls are denied.
  */
 import { toolLabel } from '../../shared/label.ts';
 import type { Condition } from './conditions.ts';
@@ -70,6 +71,8 @@ function shown(glob: Glob): string {
   return glob.wildcard ? glob.pattern : toolLabel(glob.pattern);
 }
 
+const DEPENDS = 'depends on arguments';
+
 class Decision {
   readonly #policy: ToolPolicy;
   readonly #query: ToolQuery;
@@ -77,6 +80,8 @@ class Decision {
   readonly #label: string;
   readonly #trace: Trace;
   #mark: Mark | null = null;
+  /** For a listing: the hold that some arguments would lead to. A person may approve such a call, so the tool is shown. */
+  #holdable: Restriction | null = null;
   /** Made when the first condition is asked. */
   #subject: Subject | null = null;
 
@@ -91,7 +96,8 @@ class Decision {
   make(): PolicyDecision {
     const section = this.#policy.sections.get(this.#query.server);
     const scopes = section === undefined ? [this.#policy.whole] : [section, this.#policy.whole];
-    return this.#denied(scopes) ?? this.#ruled(scopes) ?? this.#held(scopes) ?? this.#otherwise(scopes);
+    const decision = this.#denied(scopes) ?? this.#ruled(scopes) ?? this.#held(scopes) ?? this.#otherwise(scopes);
+    return decision.kind === 'deny' && this.#holdable !== null ? (this.#restrict(this.#holdable, false) ?? decision) : decision;
   }
 
   #denied(scopes: readonly Scope[]): PolicyDecision | null {
@@ -146,13 +152,13 @@ class Decision {
 
   #rule(rule: Rule, scope: Scope): PolicyDecision | null {
     const miss = this.#missOf(rule, scope);
+    const observe = rule.observe || scope.observe;
     if (miss !== null) {
       this.#trace({ place: rule.place, outcome: 'passed over', why: miss });
+      if (miss === DEPENDS && rule.action === 'approve' && !observe) this.#holdable ??= this.#hold(this.#patternOf(rule, scope), rule.place, rule.message, rule.terms);
       return null;
     }
-    const glob = rule.tools.find((one) => (rule.action === 'allow' ? this.#permits(one, scope) : restricts(one, this.#names.forms)));
-    const pattern = glob === undefined ? '*' : shown(glob);
-    const observe = rule.observe || scope.observe;
+    const pattern = this.#patternOf(rule, scope);
     switch (rule.action) {
       case 'allow':
         return this.#allow(rule.place, `matched '${pattern}'`);
@@ -169,6 +175,12 @@ class Decision {
     }
   }
 
+  /** The pattern of a rule that names the tool, as it may be shown. */
+  #patternOf(rule: Rule, scope: Scope): string {
+    const glob = rule.tools.find((one) => (rule.action === 'allow' ? this.#permits(one, scope) : restricts(one, this.#names.forms)));
+    return glob === undefined ? '*' : shown(glob);
+  }
+
   /** Why a rule does not apply; null if it does. */
   #missOf(rule: Rule, scope: Scope): string | null {
     const { server, principal, args } = this.#query;
@@ -177,7 +189,7 @@ class Decision {
     if (rule.servers.length > 0 && !rule.servers.some((glob) => glob.matches(server))) return 'another server';
     if (rule.principals.length > 0 && !rule.principals.some((glob) => glob.matches(principal))) return 'another principal';
     if (rule.when.length === 0) return null;
-    if (args === null) return isPermit ? null : 'depends on arguments';
+    if (args === null) return isPermit ? null : DEPENDS;
     this.#subject ??= new Subject(args);
     const subject = this.#subject;
     const unmet = rule.when.findIndex((condition) => !(isPermit ? mustHold(condition, subject) : mayHold(condition, subject)));

@@ -62,8 +62,14 @@ export interface OracleCall {
   readonly tool: string;
   readonly sole: boolean;
   readonly principal: string;
-  /** The argument `a`; null for a call without it, undefined for a listing. */
-  readonly a: string | null | undefined;
+  /** The argument `a`; null for a call without it. */
+  readonly a: string | null;
+}
+
+/** The kind of decision that a listing asks for: the best that any value of `a` could lead to. */
+export function oracleListing(policy: OraclePolicy, call: OracleCall): string {
+  const kinds = ['x', 'y', 'z', null].map((a) => oracleDecision(policy, { ...call, a }).split(' ')[0]);
+  return ['allow', 'hold', 'deny'].find((kind) => kinds.includes(kind)) ?? 'none';
 }
 
 /** `allow`, `deny` or `hold`, and the mark of an allowed call: `alert`, `deny`, `hold` or none. */
@@ -81,7 +87,7 @@ export function oracleDecision(policy: OraclePolicy, call: OracleCall): string {
       if (!isAbout) continue;
       if (rule.servers.length > 0 && !rule.servers.some((one) => oracleGlob(one, call.server))) continue;
       if (rule.principals.length > 0 && !rule.principals.some((one) => oracleGlob(one, call.principal))) continue;
-      if (rule.wanted !== null && (call.a === undefined ? rule.action !== 'allow' : call.a !== rule.wanted)) continue;
+      if (rule.wanted !== null && call.a !== rule.wanted) continue;
       if (rule.action === 'allow') return `allow ${observed ?? (isAlert ? 'alert' : '')}`;
       if (rule.action === 'alert') {
         isAlert = true;

@@ -49,7 +49,7 @@ function parse(args: readonly string[]) {
       },
     });
   } catch (error) {
-    throw new Usage('USAGE', error instanceof Error ? (error.message.split('. ')[0] ?? 'bad options') : 'bad options', SEE_HELP);
+    throw new Usage('USAGE', error instanceof Error ? (error.message.split(/\. |\.?\n/)[0] ?? 'bad options') : 'bad options', SEE_HELP);
   }
 }
 

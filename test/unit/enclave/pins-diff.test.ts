@@ -44,6 +44,8 @@ const table: readonly [kind: PinKind, old: JsonObject, now: JsonObject, changes:
     ['text inputSchema.properties.a.items.properties.b.description: changed'],
   ],
   ['tool', schema({ a: { anyOf: [{ type: 'string' }] } }), schema({ a: { anyOf: [{ type: 'number' }] } }), ['widened inputSchema.properties.a.anyOf[0].type: changed from "string" to "number"']],
+  ['tool', schema({ a: { anyOf: [{}] } }), schema({ a: { anyOf: [{}, true] } }), ['widened inputSchema.properties.a.anyOf: changed from "[{}]" to "[{},true]"']],
+  ['tool', schema({}), schema({}, { $defs: { x: {} } }), ['widened inputSchema.$defs: added']],
   ['tool', { outputSchema: { properties: {} } }, { outputSchema: { properties: { a: {} } } }, ['other outputSchema.properties.a: parameter added']],
   ['tool', { annotations: { readOnlyHint: true } }, {}, ['widened annotations.readOnlyHint: the tool does not say any more that it only reads']],
   ['tool', {}, { annotations: { readOnlyHint: true } }, ['widened annotations.readOnlyHint: the tool says now that it only reads']],

@@ -263,6 +263,21 @@ test('what a person accepts is usable in the next call of every client, and reco
   assert.deepEqual(accepted, [['instructions', 'accepted', 'allow'], ['tool', 'accepted', 'allow'], ['prompt', 'accepted', 'allow']]);
 });
 
+test('what a person rejected is blocked for every client, without another alert', async () => {
+  const { scene, client } = await drifted('on_drift: alert', { 'tools/list': tools({ name: 't', description: 'evil' }) });
+  await client.initialize();
+  assert.ok((await client.ask('tools/call', { name: 't' })).result);
+  const { path, waiting } = await overview(scene.path, scene.stateDir);
+  await decide(path, 'reject', waiting, 'now');
+  assert.equal((await client.ask('tools/call', { name: 't' })).error.data.code, 'TOOL_PIN_DRIFT');
+  const said = scene.said.length;
+  const next = await scene.open('on_drift: alert', client.world);
+  await next.initialize();
+  assert.deepEqual((await next.ask('tools/list')).result.tools, []);
+  assert.equal(scene.said.length, said);
+  assert.deepEqual(scene.changes(), [['tool', 'drift', 'alert'], ['tool', 'rejected', 'deny']]);
+});
+
 test('a person who takes a pin away stops the next call', async () => {
   const { scene, client } = await drifted('on_drift: block, on_new: block', {});
   await client.initialize();

@@ -75,6 +75,12 @@ test('what is written is what is read, whatever the names', () => {
   );
 });
 
+test('entries that are the same are written out each', () => {
+  const shared: PinEntry = { ...pin(A), rejected: [B] };
+  const text = formatLockfile('f', new Map([['s', new Map([['tool', new Map([['a', shared], ['b', shared]])]])]]));
+  assert.equal(text.split(B).length, 3);
+});
+
 const wrong: readonly string[] = [
   '',
   'version: 3\nservers: {}\n',

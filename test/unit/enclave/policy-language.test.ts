@@ -47,7 +47,7 @@ const WRONG: readonly (readonly [text: string, ...lines: readonly string[]])[] =
     "2:24: there is no key 'tool' in rules",
     "hint: did you mean 'tools'?",
   ],
-  ['rules: [{action: deny, id: \"A b\"}]',
+  ['rules: [{action: deny, id: "A b"}]',
     '2:28: rules[0].id: is not a name',
     'hint: use 1 to 64 of a-z, 0-9, _ and -',
   ],

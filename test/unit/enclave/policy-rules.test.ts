@@ -205,6 +205,9 @@ test('a listing shows a tool of which some call could be allowed', () => {
   assert.equal(listed('x', `rules: [{ tools: [x], ${when}, action: deny }]`), 'allow');
   assert.equal(listed('x', `rules: [{ tools: [x], ${when}, action: approve }]`), 'allow');
   assert.equal(listed('x', 'default: deny', `rules: [{ tools: [x], ${when}, action: allow }]`), 'allow');
+  assert.equal(listed('x', 'default: deny', `rules: [{ tools: [x], ${when}, action: approve }]`), 'hold');
+  assert.equal(listed('x', 'default: deny', `rules: [{ tools: [x], ${when}, action: approve, mode: observe }]`), 'deny');
+  assert.equal(listed('x', 'deny_tools: [x]', `rules: [{ tools: ['*'], ${when}, action: approve }]`), 'deny');
   assert.equal(listed('x', 'default: deny', `rules: [{ tools: [y], ${when}, action: allow }]`), 'deny');
   assert.equal(listed('x', `rules: [{ tools: [x], ${when}, action: deny }, { tools: [x], action: deny }]`), 'deny');
   assert.equal(listed('x', `rules: [{ tools: [x], ${when}, action: allow }, { tools: [x], action: deny }]`), 'allow');
