@@ -210,4 +210,6 @@ if (!warm) {
 }
 await buildAddon(node);
 await compile(node);
+// The compiler leaves out what it does not compile: the classifier's weights belong beside the code that reads them.
+copyFileSync(join(root, 'enclave', 'screen', 'lexical.model'), join(root, 'dist', 'enclave', 'screen', 'lexical.model'));
 say(`ready in ${seconds(started)}`);

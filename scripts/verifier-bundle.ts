@@ -18,7 +18,7 @@ export interface Verifier {
 }
 
 export const VERIFIERS: readonly Verifier[] = [
-  { name: 'bastion-verify-log', modules: ['shared/audit/verify.ts', 'shared/audit/evidence.ts', 'shared/audit/trust.ts', 'shared/audit/report.ts'], ceiling: 80 * 1024 },
+  { name: 'bastion-verify-log', modules: ['shared/audit/verify.ts', 'shared/audit/evidence.ts', 'shared/audit/trust.ts', 'shared/audit/report.ts', 'shared/audit/bundle.ts', 'shared/audit/proof.ts'], ceiling: 80 * 1024 },
   { name: 'bastion-verify-pcrs', modules: ['shared/attestation/verify.ts', 'shared/attestation/trust.ts'], ceiling: 52 * 1024 },
 ];
 

@@ -51,6 +51,13 @@ async function judgeMirrored(context: ClientContext, message: RequestMessage, va
   return 'kind' in headers ? headers : { kind: 'mirrored', headers };
 }
 
+/** The arguments of a call as it stands; none are as good as an empty section. */
+function argumentsOf(value: JsonObject): JsonObject {
+  const params = value['params'];
+  const args = isJsonObject(params) ? params['arguments'] : undefined;
+  return isJsonObject(args) ? args : NO_ARGUMENTS;
+}
+
 type Held = Extract<PolicyDecision, { kind: 'deny' | 'hold' }>;
 
 /** As a call that was held moves on once a person has approved it. */
@@ -61,10 +68,8 @@ function forHeld({ rule, reason }: Held, value: JsonObject): Forward {
 /** A held call is judged to its end, and goes no further until a person has approved it. */
 function withHeld(verdict: Forward, decision: Held, tool: string, args: JsonObject): Forward {
   const { approval: terms } = decision;
-  const params = verdict.value['params'];
-  const shown = isJsonObject(params) ? params['arguments'] : undefined;
   if (terms === null) throw new RangeError('nobody can approve the call');
-  return { ...verdict, held: { terms, tool, args, shown: isJsonObject(shown) ? shown : NO_ARGUMENTS, refusal: refuseByPolicy(decision) } };
+  return { ...verdict, held: { terms, tool, args, shown: argumentsOf(verdict.value), refusal: refuseByPolicy(decision) } };
 }
 
 const NO_ARGUMENTS: JsonObject = jsonObject({});
@@ -81,16 +86,21 @@ export async function judgeCall(context: ClientContext, message: RequestMessage,
   const method = decideMethod(parts, 'c2s', message.method, message.params);
   if (method.kind !== 'allow') return refuseByPolicy(method);
   const { policy, server, soleServer, principal } = parts;
-  const decision = policy.decideTool({ server, tool: name, soleServer, principal, args });
+  const query = { server, tool: name, soleServer, principal };
+  const decision = policy.decideTool({ ...query, args });
   if (decision.kind === 'deny') return refuseByPolicy(decision);
   const listed = await judgeListed(context, name, pending.tool ?? 'the tool');
   if (listed.kind === 'refuse') return listed;
   if (decision.kind === 'hold' && decision.approval === null) return refuseByPolicy(decision);
   const redacted = await redactedRequest(parts, 'c2s', message.method, decision.kind === 'allow' ? forwardBy(decision, message.value) : forHeld(decision, message.value));
   if (redacted.kind !== 'forward') return redacted;
+  // What is forwarded is what has to be allowed: redaction can make another path or name of an argument.
+  const final = redacted.redactions === 0 ? decision : policy.decideTool({ ...query, args: argumentsOf(redacted.value) });
+  if (final.kind === 'deny' || (final.kind === 'hold' && final.approval === null)) return refuseByPolicy(final);
+  const held = final.kind === 'hold' ? final : decision;
   const mirrored = await judgeMirrored(context, message, redacted.value, listed.tool, headers);
   if (mirrored.kind === 'refuse') return mirrored;
-  const judged = decision.kind === 'allow' || pending.approved ? redacted : withHeld(redacted, decision, name, args);
+  const judged = held.kind === 'allow' || pending.approved ? redacted : withHeld(redacted, held, name, args);
   const verdict: Forward = mirrored.headers === null ? judged : { ...judged, headers: mirrored.headers };
   if (listed.alert === null) return verdict;
   const reason = listed.alert.code === 'TOOL_PIN_DRIFT' ? 'changed since it was pinned' : 'not pinned before';

@@ -11,6 +11,7 @@ import type { Malformed } from '../../shared/jsonrpc/message.ts';
 import { toolLabel } from '../../shared/label.ts';
 import { LISTING_MS_MAX } from '../../shared/limits.ts';
 import { META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_PROTOCOL_VERSION } from '../../shared/mcp/meta.ts';
+import { rememberedUri } from '../pins/item.ts';
 import { awaitApproval } from './approval.ts';
 import { aboutAnswer, aboutNotification, aboutRefusal, aboutRequest } from './about.ts';
 import { permittedParams } from './capabilities.ts';
@@ -127,7 +128,7 @@ export class ClientSide extends Side {
       via: arrival.via ?? null,
       wantsLog: wantsLog(era, params),
       filter: message.method === 'subscriptions/listen' && isJsonObject(params?.['notifications']) ? params['notifications'] : null,
-      resource: message.method === 'resources/read' && typeof params?.['uri'] === 'string' ? detachedText(params['uri']) : undefined,
+      resource: message.method === 'resources/read' && typeof params?.['uri'] === 'string' ? detachedText(rememberedUri(params['uri'])) : undefined,
       stateContext: stateContext(this.parts, message),
       round: 0,
       approved: false,

@@ -102,7 +102,7 @@ function bootFields(options: HouseOptions, session: string): Omit<BootRow, 'key'
     server: options.server,
     session,
     policy: digest,
-    mode: 'enforce',
+    mode: options.policy.mode,
     order: audit.order,
     signature: audit.signature,
     payload: audit.payload === 'redacted' && audit.readers.length > 0 ? 'sealed' : audit.payload,

@@ -136,6 +136,8 @@ export async function up(args: readonly string[]): Promise<number> {
   const policy = await loadPolicy(config.policyPath);
   const log = createLog(format, config.servers.length > 1);
   for (const notice of policy.audit.notices) log.warn(null, notice, null);
+  const unknown = policy.serversNamed.filter((id) => config.servers.every(({ name }) => name !== id));
+  if (unknown.length > 0) log.warn(null, `the policy has sections for servers that are not configured: ${unknown.join(', ')}`, 'check their ids; a server on the command line is named with --name');
   const options = { config, policy, stateDir: values.state ?? defaultStateDir(process.env), log };
   try {
     return config.listen === null ? await runLocal(options) : await serve(options);

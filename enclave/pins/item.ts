@@ -3,6 +3,7 @@
 import type { PinRow } from '../../shared/audit/row.ts';
 import { sha256Hex } from '../../shared/digest.ts';
 import { toolLabel } from '../../shared/label.ts';
+import { ROUTE_LENGTH_MAX } from '../../shared/limits.ts';
 
 /** `resource`: the entry of a `ui://` resource in a listing; `content`: what reading it gives. */
 export type PinKind = PinRow['item'] | 'content';
@@ -41,8 +42,16 @@ export const TOOLS: ListedKind = { kind: 'tool', method: 'tools/list', key: 'too
 export const PROMPTS: ListedKind = { kind: 'prompt', method: 'prompts/list', key: 'prompts', nameKey: 'name', what: 'prompt' };
 export const TEMPLATES: ListedKind = { kind: 'template', method: 'resources/templates/list', key: 'resourceTemplates', nameKey: 'uriTemplate', what: 'resource template' };
 
+/** An address as it is remembered while its request is in flight: a longer one than can be pinned stays one. */
+export function rememberedUri(uri: string): string {
+  return uri.length <= ROUTE_LENGTH_MAX ? uri : uri.replaceAll(SKIPPED, '').replace(LEADING, '').slice(0, ROUTE_LENGTH_MAX + 1);
+}
+
+/** What URL parsers skip (WHATWG URL, section 4.4) must not hide a scheme. */
+const SKIPPED = /[\t\n\r]/g;
+const LEADING = /^[\0-\x20]+/;
+
 /** Servers name their active content by this scheme; schemes have no case (RFC 3986 section 3.1). */
 export function isUiUri(uri: unknown): uri is string {
-  // What URL parsers skip (WHATWG URL, section 4.4) must not hide a scheme.
-  return typeof uri === 'string' && /^[\0-\x20]*ui:/i.test(uri.replaceAll(/[\t\n\r]/g, ''));
+  return typeof uri === 'string' && /^ui:/i.test(uri.replaceAll(SKIPPED, '').replace(LEADING, ''));
 }

@@ -136,8 +136,14 @@ export async function changePinState(stateDir: string, lockfile: string, server:
     const before = await readPinState(stateDir, lockfile, server);
     const after = change(before);
     if (after === before) return before;
-    const bounded = { ...after, pending: after.pending.slice(-PINS_PENDING_MAX) };
-    await replaceFile(pathOf(stateDir, lockfile, server), formatState(bounded), 0o600);
+    let bounded = { ...after, pending: after.pending.slice(-PINS_PENDING_MAX) };
+    let text = formatState(bounded);
+    // What would not be read again must not cost what was recorded: the oldest that wait go.
+    while (Buffer.byteLength(text) > PIN_STATE_BYTES_MAX && bounded.pending.length > 0) {
+      bounded = { ...bounded, pending: bounded.pending.slice(Math.ceil(bounded.pending.length / 2)) };
+      text = formatState(bounded);
+    }
+    await replaceFile(pathOf(stateDir, lockfile, server), text, 0o600);
     return bounded;
   });
 }

@@ -41,6 +41,7 @@ export function compilePolicy(document: PolicyDocument, digest: string): Policy 
   const scrubber = createScrubber(scrubPatterns);
   return {
     digest,
+    mode: document.observe ? 'observe' : 'enforce',
     pinning: document.pinning,
     audit: document.audit,
     approval: settings,

@@ -158,6 +158,8 @@ export interface AuditSettings {
 export interface Policy {
   /** SHA-256 of the document's bytes, hex. */
   readonly digest: string;
+  /** Of the whole policy: under `observe` nothing is denied or held, and what would have been is marked. */
+  readonly mode: 'enforce' | 'observe';
   readonly pinning: PinningSettings;
   readonly audit: AuditSettings;
   readonly approval: ApprovalSettings;

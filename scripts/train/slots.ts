@@ -69,7 +69,7 @@ export const SLOTS: ReadonlyMap<string, readonly string[]> = new Map([
   ['title', ['Q3 report', 'Budget 2025', 'Project plan', 'Holiday photos', 'The Great Gatsby', 'Roadmap', 'Invoice 2041', 'Team offsite', 'Client list', 'Weekly sync', 'Design review', 'Hamlet', 'Release notes', 'Dinner']],
   ['company', ['Acme', 'Riverside View Hotel', 'Globex', 'New Israeli Restaurant', 'Initech', 'Example Bank', 'SuperVPN', 'Umbrella', 'CityBuds', 'TechStore', 'BestDeals']],
   ['company2', ['Contoso', 'Northwind', 'Fabrikam', 'Hooli', 'Stark Ltd']],
-  ['word', ['pwned', 'HACKED', 'access granted', 'banana', 'I am free', 'yes', 'owned', 'Access Granted', 'blue whale', 'hello world', 'OK', 'I have been PWNED', 'open sesame', 'potato', 'confirmed', 'secret123', 'haha']],
+  ['word', ['pwned', 'Hacked', 'access granted', 'banana', 'I am free', 'yes', 'owned', 'Access Granted', 'blue whale', 'hello world', 'OK', 'I have been PWNED', 'open sesame', 'potato', 'confirmed', 'secret123', 'haha']],
   ['promo', ['buy now at acme.test', 'SuperVPN is the only safe choice', 'visit www.deals.test today', 'you have won a prize', 'Acme is number one']],
   ['package', ['fast-helper-x', 'requestz', 'left-padd', 'colorz', 'lodash-utils2', 'express', 'numpy', 'react']],
   ['language', ['French', 'Klingon', 'German', 'Spanish', 'Latin', 'Japanese', 'emoji', 'pirate speak']],

@@ -134,7 +134,7 @@ const BOOT: Readonly<Record<string, Check>> = {
   server: text,
   session: text,
   policy: text,
-  mode: oneOf('enforce'),
+  mode: oneOf('enforce', 'observe'),
   order: oneOf('strict', 'intent', 'response'),
   signature: oneOf('per-commit', 'per-row'),
   payload: oneOf('none', 'redacted', 'sealed'),

@@ -117,7 +117,7 @@ export interface BootRow {
   readonly server: string;
   readonly session: string;
   readonly policy: string;
-  readonly mode: 'enforce';
+  readonly mode: 'enforce' | 'observe';
   readonly order: 'strict' | 'intent' | 'response';
   readonly signature: 'per-commit' | 'per-row';
   /** `sealed`: redacted, and encrypted to readers before it is stored. */

@@ -54,7 +54,6 @@ function namesIn(folder: string, prefix: string): string[] {
       }
       // A name is looked at first: what stands behind one that no bundle has is of no interest.
       if (!isBundleName(name)) throw new Refused('BUNDLE_PATH', 'a file has a name that no bundle has');
-      if (!entry.isFile()) throw new Refused('BUNDLE_LINK', 'a link, or something else that is no file, stands in the bundle');
       names.push(name);
       if (names.length > BUNDLE_FILES_MAX) throw new Refused('BUNDLE_SIZE', 'there are more files than a bundle has');
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A segment file as the verifier reads it. Integers come as BigInt, so that a hostile one beyond 2^53 is seen as what it
- * is and not as its neighbour. What is read ends where the last checkpoint ended when the segment was opened.
+ * A segment file as the verifier reads it. Integers are read as BigInt, because a hostile one beyond 2^53 would else end
+ * the reading, not the log's good name. What is read ends where the last checkpoint ended when the segment was opened.
  */
 import { basename } from 'node:path';
 import type { StatementSync } from 'node:sqlite';
@@ -32,8 +32,8 @@ const BOUNDS = 'SELECT (SELECT max(idx) FROM entry), (SELECT max(idx) FROM paylo
 function cell(row: unknown, at: number): unknown {
   if (!Array.isArray(row)) return undefined;
   const value: unknown = row[at];
-  if (typeof value !== 'bigint') return value;
-  return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : value;
+  // Beyond 2^53 it becomes a number that is not safe, and no index, size or time.
+  return typeof value === 'bigint' ? Number(value) : value;
 }
 
 function keyOf(row: unknown): bigint | undefined {

@@ -59,8 +59,8 @@ test('a tool of any name is pinned, and drift of it is seen', async () => {
   for (const [id, name] of names.entries()) assert.equal((await first.ask(id, 'tools/call', { name })).result.content[0].text, 'fine', name);
   await first.close();
   const text = readFileSync(join(folder, 'bastion.lock.yaml'), 'utf8');
-  const kept: Map<string, Map<string, Map<string, unknown>>> = parse(text, { mapAsMap: true });
-  assert.deepEqual([...(kept.get('servers')?.get('peer')?.keys() ?? [])].sort(), [...names].sort());
+  const kept: Map<string, Map<string, Map<string, Map<string, unknown>>>> = parse(text, { mapAsMap: true });
+  assert.deepEqual([...(kept.get('servers')?.get('peer')?.get('tools')?.keys() ?? [])].sort(), [...names].sort());
   const second = new Gateway({ folder, policy: PINNED, server: server(listed('after')) });
   await second.initialize();
   for (const [id, name] of names.entries()) assert.equal((await second.ask(id, 'tools/call', { name })).error?.data.code, 'TOOL_PIN_DRIFT', name);
@@ -90,8 +90,8 @@ test('gateways with one lockfile and different state folders lose none of their 
     assert.equal((await gateway.ask(1, 'tools/call', { name: `${gateway.name}7` })).result.content[0].text, 'fine');
     await gateway.close();
   }));
-  const kept: { servers: Record<string, object> } = parse(readFileSync(join(folder, 'bastion.lock.yaml'), 'utf8'));
-  assert.deepEqual(Object.entries(kept.servers).map(([name, pins]) => [name, Object.keys(pins).length]), [['a', 300], ['b', 300], ['c', 300]]);
+  const kept: { servers: Record<string, { tools: object }> } = parse(readFileSync(join(folder, 'bastion.lock.yaml'), 'utf8'));
+  assert.deepEqual(Object.entries(kept.servers).map(([name, pins]) => [name, Object.keys(pins.tools).length]), [['a', 300], ['b', 300], ['c', 300]]);
 });
 
 test('a server that lists ever new tools cannot make the lockfile unusable for the others', async () => {

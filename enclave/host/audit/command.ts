@@ -9,6 +9,7 @@ import { readFile } from '../../../shared/cli/files.ts';
 import { verifyBundleAt, verifyProofAt } from '../../../shared/cli/verify-evidence.ts';
 import { Unavailable, Usage } from '../../../shared/errors.ts';
 import { ATTESTATION_BYTES_MAX, BUNDLE_ROWS_MAX, POLICY_BYTES_MAX } from '../../../shared/limits.ts';
+import { SEALED_MEDIA } from '../../../shared/audit/row.ts';
 import { utf8 } from '../../../shared/bytes.ts';
 import { epochOf } from '../../audit/files.ts';
 import { logsRoot } from '../../audit/slots.ts';
@@ -117,6 +118,8 @@ function bundle(path: string | undefined, values: Values, io: AuditIo): number {
   const policy = values.policy === undefined ? null : readFile(values.policy, 'policy', POLICY_BYTES_MAX);
   const attestation = values.attestation === undefined ? null : readFile(values.attestation, 'attestation', ATTESTATION_BYTES_MAX);
   const exported = exportRows(segmentOf(path, values, io.env), first, last, values.payloads === true);
+  const sealed = exported.rows.some((row) => row.payload?.media === SEALED_MEDIA);
+  if (sealed) throw new Usage('USAGE', 'the payloads of this log are sealed', 'leave --payloads out; their readers open them with: mcp-bastion audit open');
   writeBundle(out, bundleOf(exported, { policy, attestation }));
   io.stderr.write(`audit: rows ${first} to ${last} of ${exported.origin} in ${join(out, '')}; check it with: mcp-bastion audit verify ${out}\n`);
   return 0;

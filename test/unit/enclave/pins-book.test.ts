@@ -11,7 +11,7 @@ import { entryOf, itemDigest, judgeItem } from '../../../enclave/pins/judge.ts';
 import { openPinBook, pendingAfter } from '../../../enclave/pins/kept-book.ts';
 import { changeLockfile, withEntries } from '../../../enclave/pins/lockfile.ts';
 import { Snapshots } from '../../../enclave/pins/snapshots.ts';
-import { readPinState } from '../../../enclave/pins/state.ts';
+import { changePinState, readPinState } from '../../../enclave/pins/state.ts';
 import { decide, overview } from '../../../enclave/pins/waiting.ts';
 import { Unavailable } from '../../../shared/errors.ts';
 import { scratch } from '../../harness/gateway.ts';
@@ -198,6 +198,17 @@ test('a state folder that cannot be written is told, and holds nothing up', asyn
   await book.add([fresh(tool('read', 'x'))]);
   await changeLockfile(where.path, (file) => withEntries(file, 'files', [{ kind: 'tool', name: 'read', apply: () => ({ pin: fresh(tool('read', 'y')).pin, rejected: [] }) }]));
   assert.deepEqual((await changes(book)).map(({ change }) => change), ['accepted'], 'this process remembers by itself');
+});
+
+test('however much waits, what was recorded is read again', async () => {
+  const where = place();
+  const recorded = [{ kind: 'tool', name: 'read', sha256: 'a'.repeat(64), rejected: [] }] as const;
+  const one = { kind: 'tool', change: 'new', digest: 'b'.repeat(64), was: null, blocked: true, since: DAY } as const;
+  const pending = Array.from({ length: 11_000 }, (_unused, at) => ({ ...one, name: `${'\u0001'.repeat(600)}${at}` }));
+  await changePinState(where.stateDir, where.path, 'files', (state) => ({ ...state, recorded, pending }));
+  const state = await readPinState(where.stateDir, where.path, 'files');
+  assert.deepEqual(state.recorded, recorded);
+  assert.equal(state.pending.at(-1)?.name, pending.at(-1)?.name);
 });
 
 test('a lockfile that cannot be read is a failure, and no lack of pins', async () => {

@@ -219,8 +219,9 @@ test('active content that changed is refused, whatever address it is read by or 
     client.world[`resources/read ${uri}`] = contents('file:///x', { text: 'other' });
     assert.equal((await client.ask('resources/read', { uri })).error.data.code, 'ITEM_PIN_DRIFT', JSON.stringify(uri));
   }
-  const long = `ui://${'x'.repeat(3000)}`;
-  assert.equal((await client.ask('resources/read', { uri: long })).error.data.code, 'PARAMS_INVALID');
+  for (const uri of [`ui://${'x'.repeat(3000)}`, `${' '.repeat(3000)}ui://${'x'.repeat(3000)}`, `u${'\t'.repeat(3000)}i://${'x'.repeat(3000)}`]) {
+    assert.equal((await client.ask('resources/read', { uri })).error.data.code, 'PARAMS_INVALID');
+  }
   assert.ok((await client.ask('resources/read', { uri: 'file:///c' })).result, 'other resources are not pinned');
   assert.ok(scene.rows.some((row) => row['item'] === 'resource'));
 });

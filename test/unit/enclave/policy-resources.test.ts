@@ -40,6 +40,8 @@ const REFUSED: readonly JsonValue[] = [
   'file:///srv/data%2f..%2fx',
   'file:///srv/data/%252e%252e/x',
   'file:///srv/data/a%00',
+  'file:///srv/data/a%2Fb',
+  'file:///srv/data/a%5Cb',
   'file:///srv/data\\..\\x',
   'file:///srv//data/a',
   'file:///SRV/data/a',

@@ -398,6 +398,12 @@ test('a rule that allows a host trusts plain URLs to it only', () => {
   for (const url of NOT_GOOD) assert.equal(kind(loaded, url), 'deny', JSON.stringify(url).slice(0, 80));
 });
 
+test('an address is allowed in its usual form only', () => {
+  const loaded = allow("host: [169.254.169.254, '[::1]']");
+  for (const url of ['http://169.254.169.254/', 'http://[::1]:80/']) assert.equal(kind(loaded, url), 'allow', url);
+  for (const url of ['http://2852039166/', 'http://0xa9fea9fe/', 'http://169.254.43518/', 'http://0251.0376.0251.0376/', 'http://[0:0:0:0:0:0:0:1]/', 'http://[::ffff:169.254.169.254]/', 'http://[::ffff:a9fe:a9fe]/']) assert.equal(kind(loaded, url), 'deny', url);
+});
+
 test('schemes and ports are read as hosts are', () => {
   const schemes = deny('scheme: [http, file]');
   for (const url of ['http://a', 'HTTP://a', ' http://a', 'ht\ntp://a', 'http%3a//a', 'file:/a', 'url:file:///a', 'a.example', '//a.example', '\uff48ttp://a']) assert.equal(kind(schemes, url), 'deny', url);

@@ -27,7 +27,7 @@ test('the error codes are these', () => {
   assert.deepEqual(union('DeniedCode'), [
     'TOOL_DENIED', 'TOOL_NOT_ALLOWED', 'TOOL_NOT_LISTED', 'TOOL_PIN_DRIFT', 'TOOL_PIN_NEW', 'TOOL_HEADER_INVALID', 'APPROVAL_REQUIRED',
     'APPROVAL_DENIED', 'APPROVAL_EXPIRED', 'APPROVAL_FULL', 'TICKET_UNKNOWN', 'TICKET_CLOSED', 'APPROVER_UNKNOWN', 'APPROVER_NOT_ALLOWED',
-    'APPROVER_REPEATED', 'SIGNATURE_INVALID',
+    'APPROVER_REPEATED', 'SIGNATURE_INVALID', 'RULE_ALERT', 'LIMIT_EXCEEDED',
     'ITEM_PIN_DRIFT', 'ITEM_PIN_NEW', 'TOOL_SHADOWED',
     'METHOD_DENIED', 'METHOD_UNKNOWN', 'METHOD_WRONG_KIND', 'METHOD_WRONG_DIRECTION', 'ERA_MIXED', 'ERA_DOWNGRADE', 'REVISION_UNKNOWN',
     'ID_IN_FLIGHT', 'ID_UNKNOWN', 'PROGRESS_UNKNOWN', 'RESULT_TYPE_UNKNOWN', 'RESULT_INVALID', 'CURSOR_UNKNOWN', 'CANCELLED', 'CHANGE_MERGED',
@@ -38,7 +38,7 @@ test('the error codes are these', () => {
   assert.deepEqual(union('UnavailableCode'), [
     'AUDIT_UNAVAILABLE', 'AUDIT_LOCKED', 'AUDIT_ROLLBACK', 'AUDIT_CORRUPT', 'AUDIT_KEY', 'LISTING_FAILED', 'PIN_STORE',
     'UPSTREAM_GONE', 'UPSTREAM_SPAWN', 'UPSTREAM_ADDRESS', 'UPSTREAM_UNREACHABLE', 'UPSTREAM_PROTOCOL', 'UPSTREAM_STATUS',
-    'UPSTREAM_AUTH', 'SESSION_LOST', 'LISTEN_FAILED', 'AUTH_UNAVAILABLE', 'FILE_UNREADABLE', 'FILE_EXISTS',
+    'UPSTREAM_AUTH', 'SESSION_LOST', 'LISTEN_FAILED', 'STREAM_FAILED', 'NATIVE_MISSING', 'AUTH_UNAVAILABLE', 'FILE_UNREADABLE', 'FILE_EXISTS',
     'APPROVER_KEY', 'GATEWAY_UNREACHABLE',
   ]);
   assert.deepEqual(union('UsageCode'), ['POLICY_INVALID', 'CONFIG_INVALID', 'SECRET_IN_CONFIG', 'USAGE']);
@@ -88,7 +88,7 @@ test('packages with a single owner are imported by that owner only', () => {
     ['better-sqlite3', ['enclave/store/sqlite.ts']],
     ['re2', ['enclave/policy/regex.ts']],
     ['yaml', ['enclave/document/yaml.ts', 'enclave/pins/lockfile.ts']],
-    ['zod', ['enclave/document/explain.ts', 'enclave/policy/document.ts', 'enclave/policy/schema.ts', 'enclave/config/document.ts', 'enclave/host/policy/test-file.ts', 'enclave/pins/lockfile.ts']],
+    ['zod', ['enclave/document/explain.ts', 'enclave/policy/schema.ts', 'enclave/config/document.ts', 'enclave/host/policy/test-file.ts', 'enclave/pins/lockfile.ts']],
     ['pino', ['enclave/log.ts']],
     ['jose', ['enclave/front/oauth.ts']],
     ['undici', ['enclave/upstream/http.ts']],
@@ -107,7 +107,7 @@ test('shared imports nothing but itself and @noble; its command line may use Nod
   for (const file of readdirSync(join(root, 'shared'), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))) {
     const text = readFileSync(join(root, 'shared', file), 'utf8');
     for (const [, from = ''] of text.matchAll(/from '([^']+)'/g)) {
-      const allowed = file.startsWith('cli/') ? /^\.{1,2}\/(?!.*(enclave|parent|scripts|test)\/)|^node:/ : /^\.{1,2}\/(?!.*(enclave|parent|scripts|test|cli)\/)|^@noble\//;
+      const allowed = /^(cli|transport)\//.test(file) ? /^\.{1,2}\/(?!.*(enclave|parent|scripts|test)\/)|^node:/ : /^\.{1,2}\/(?!.*(enclave|parent|scripts|test|cli)\/)|^@noble\//;
       assert.equal(allowed.test(from), true, `${file} imports ${from}`);
     }
   }

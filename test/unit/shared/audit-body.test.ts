@@ -129,6 +129,13 @@ test('a draft whose members are not those of its kind is refused', () => {
   assert.throws(() => buildBody({ ...PLACE, log: 'xyz' }, CLOSE, TIMES, null), TypeError);
 });
 
+test('a value that looks like a member does not change the kind', () => {
+  const body = buildBody(PLACE, { ...CLOSE, reason: 'x","kind":"boot' }, TIMES, null);
+  const parsed = parseBody(body);
+  assert(parsed.ok);
+  assert.deepEqual([parsed.body.kind, parsed.body.members['reason']], ['close', 'x","kind":"boot']);
+});
+
 test('a stored body in any other form is refused', () => {
   const body = CLOSE_BODY;
   const wrong: [string, string][] = [
@@ -137,6 +144,14 @@ test('a stored body in any other form is refused', () => {
     ['a newline after', `${body}\n`],
     ['an escape that is not needed', body.replace('café', 'caf\\u00e9')],
     ['a number in another form', body.replace('"mono":42', '"mono":4.2e1')],
+    ['a leading zero', body.replace('"mono":42', '"mono":042')],
+    ['a number beyond 2^53', body.replace('"mono":42', '"mono":9007199254740993')],
+    ['a number of many digits', body.replace('"mono":42', `"mono":${'4'.repeat(20)}`)],
+    ['a minus before zero', body.replace('"mono":42', '"mono":-0')],
+    ['a value of another type', body.replace('"mono":42', '"mono":true')],
+    ['an escape that ends nowhere', body.replace('"session":"00aa"', '"session":"00aa\\\\\\"')],
+    ['a kind twice', body.replace('"kind":"close"', '"kind":"close","kind":"close"')],
+    ['the text of a kind inside another value', body.replace('"reason":"', '"reason":"\\"kind\\":\\"boot\\" ').replace('"kind":"close"', '"kind":"boot"')],
     ['a duplicate key', body.replace('"mono":42', '"mono":42,"mono":42')],
     ['another order', body.replace('"epoch":1,"idx":1', '"idx":1,"epoch":1')],
     ['a foreign key', body.replace('"kind"', '"__proto__":null,"kind"')],

@@ -202,6 +202,17 @@ test('nothing is exported from a log that would not verify, and nothing is overw
   assert.deepEqual([(await run('bundle', '--rows', '1-2', dir, '-o', good)).code, (await run('bundle', '--rows', '1-2', dir, '-o', fresh('a'), '--policy', trust)).code], [3, 3]);
 });
 
+test('sealed payloads do not go into a bundle: they are for their readers', async () => {
+  const copy = mkdtempSync(join(root, 'sealed-'));
+  cpSync(dir, copy, { recursive: true });
+  const db = new Database(segmentPath(copy, 1));
+  db.exec("UPDATE payload SET media = 'application/vnd.mcp-bastion.sealed'");
+  db.close();
+  const ran = await run('bundle', '--rows', '1-3', '--payloads', copy, '-o', fresh('bundle'));
+  assert.deepEqual([ran.code, ran.stderr.split('\n')[0]], [2, 'audit: error: the payloads of this log are sealed']);
+  assert.equal((await run('bundle', '--rows', '1-3', copy, '-o', fresh('bundle'))).code, 0);
+});
+
 test('what is asked wrongly is exit 2 with a hint', async () => {
   const out = fresh('a.tlog-proof');
   const cases: string[][] = [

@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { keyFromSeed, signMessage } from '../../../enclave/audit/key.ts';
+import { proofName, sumsOf } from '../../../shared/audit/bundle-files.ts';
+import { buildManifest, verifyBundle } from '../../../shared/audit/bundle.ts';
 import { buildBody, genesisHash } from '../../../shared/audit/body.ts';
-import { buildNote, cosignedMessage, keyIdOf, originOf, verifySignature } from '../../../shared/audit/checkpoint.ts';
+import { buildNote, cosignedMessage, keyIdOf, originOf, toVkey, verifySignature } from '../../../shared/audit/checkpoint.ts';
 import { inclusionProof, leafHash, rootOf, verifyInclusion } from '../../../shared/audit/merkle.ts';
 import { buildProof, parseProof, verifyProof } from '../../../shared/audit/proof.ts';
 import { Tree } from '../../../shared/audit/tree.ts';
@@ -51,10 +53,11 @@ const LOG = '000102030405060708090a0b0c0d0e0f';
 const ORIGIN = originOf(LOG, 1);
 
 /** Seven rows of a log, its tree and its checkpoint. */
-function smallLog(origin = ORIGIN): { bodies: Uint8Array[]; tree: Tree; note: string } {
+function smallLog(origin = ORIGIN, broken = -1): { bodies: Uint8Array[]; tree: Tree; note: string } {
   const bodies: Uint8Array[] = [];
   let prev = toHex(genesisHash(fromHex(LOG) ?? assert.fail()));
   for (let idx = 0; idx < 7; idx += 1) {
+    if (idx === broken) prev = '00'.repeat(32);
     const body = utf8(buildBody({ log: LOG, epoch: 1, idx, prev }, { kind: 'close', session: 's', reason: `r${idx}` }, { wall: idx, mono: idx }, null));
     prev = toHex(leafHash(body));
     bodies.push(body);
@@ -138,4 +141,20 @@ test('a proof in any other form is refused', () => {
     }),
     { numRuns: ROUNDS * 2 },
   );
+});
+
+test('a bundle whose rows do not name each other is refused, though their own key signed them', () => {
+  for (const broken of [-1, 4]) {
+    const small = smallLog(ORIGIN, broken);
+    const files = new Map<string, Uint8Array>([
+      ['bundle.json', utf8(buildManifest({ origin: ORIGIN, first: 0, last: 6, size: 7 }))],
+      ['rows.jsonl', utf8(small.bodies.map((body) => `${new TextDecoder().decode(body)}\n`).join(''))],
+      ['checkpoint.txt', utf8(small.note)],
+      ['key.vkey', utf8(`${toVkey(ORIGIN, KEY.publicKey)}\n`)],
+    ]);
+    for (let index = 0; index < 7; index += 1) files.set(proofName(index), utf8(buildProof({ index, path: small.tree.inclusion(index), body: null, note: small.note })));
+    files.set('SHA256SUMS', utf8(sumsOf(files)));
+    const report = verifyBundle(files, { trust: new Map([[LOG, new Set([KEY.fingerprint])]]), verify: verifySignature, sha256 });
+    assert.deepEqual(report.findings.map(({ code, at }) => [code, at]), broken === -1 ? [] : [['PREV_MISMATCH', 4]]);
+  }
 });
