@@ -24,7 +24,7 @@ export interface DirectoryReport extends LogReport {
 }
 
 /** By way of a string, because a small Buffer out of Node's pool costs less than one of its own. */
-const nativeSha256: Sha256 = (data) => Buffer.from(hash('sha256', data, 'latin1'), 'latin1');
+const nativeSha256: Sha256 = (data) => Buffer.from(hash('sha256', data, 'binary'), 'latin1');
 
 export interface Printed {
   readonly text: string;

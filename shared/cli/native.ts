@@ -7,7 +7,7 @@ import { toSpki } from '../audit/checkpoint.ts';
 import type { Sha256 } from '../audit/merkle.ts';
 
 /** By way of a string, because a small Buffer out of Node's pool costs less than one of its own. */
-export const nativeSha256: Sha256 = (data) => Buffer.from(hash('sha256', data, 'latin1'), 'latin1');
+export const nativeSha256: Sha256 = (data) => Buffer.from(hash('sha256', data, 'binary'), 'latin1');
 
 /** The last public key is kept: a log's checkpoints share one. */
 export function createNativeVerify(): VerifySignature {
