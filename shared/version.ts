@@ -1,3 +1,3 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The product's version; a test holds it equal to package.json. */
-export const VERSION = '0.2.0';
+export const VERSION = '0.3.0';

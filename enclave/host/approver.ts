@@ -11,7 +11,7 @@ import type { LockedKey } from './approver-key.ts';
 import { APPROVER_NAME_HINT, checkNewFile, createLockedKey, isApproverName, publicKeyText, readKeyFile, writeKeyFile } from './approver-key.ts';
 import type { Terminal } from './passphrase.ts';
 import { openTerminal, readPassphraseFrom } from './passphrase.ts';
-import { visible } from './visible.ts';
+import { visible } from '../../shared/cli/visible.ts';
 
 export const APPROVER_USAGE = `usage: mcp-bastion approver new --name NAME [-o FILE] [--passphrase-fd N]
        mcp-bastion approver show FILE [--json]

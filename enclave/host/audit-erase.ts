@@ -7,7 +7,7 @@ import { eraseRow } from '../audit/erase.ts';
 import type { AuditIo } from './audit.ts';
 import { withLog } from './audit-log.ts';
 import { parseCommand } from './audit-place.ts';
-import { visible } from './visible.ts';
+import { visible } from '../../shared/cli/visible.ts';
 
 const USAGE = `usage: mcp-bastion audit erase --row N --policy FILE [LOG] [options]
 

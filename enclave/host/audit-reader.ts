@@ -7,7 +7,7 @@ import { createIdentity, identityText } from '../audit/reader-key.ts';
 import type { AuditIo } from './audit.ts';
 import { parseCommand } from './audit-place.ts';
 import { writeNewFile } from './private-file.ts';
-import { visible } from './visible.ts';
+import { visible } from '../../shared/cli/visible.ts';
 
 const USAGE = `usage: mcp-bastion audit reader new -o FILE
 

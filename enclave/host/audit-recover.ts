@@ -7,7 +7,7 @@ import { acceptLoss } from '../audit/accept-loss.ts';
 import type { AuditIo } from './audit.ts';
 import { withLog } from './audit-log.ts';
 import { parseCommand } from './audit-place.ts';
-import { visible } from './visible.ts';
+import { visible } from '../../shared/cli/visible.ts';
 
 const USAGE = `usage: mcp-bastion audit recover --accept-loss --policy FILE [LOG] [options]
 

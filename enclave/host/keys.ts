@@ -13,7 +13,7 @@ import { rotateKey } from '../audit/rotate.ts';
 import type { AuditPlace } from './audit-place.ts';
 import { parseCommand, policyPathOf, readAuditPlace } from './audit-place.ts';
 import { defaultStateDir } from './state.ts';
-import { visible } from './visible.ts';
+import { visible } from '../../shared/cli/visible.ts';
 
 export const KEYS_USAGE = `usage: mcp-bastion keys show --policy FILE [options]
        mcp-bastion keys export-public --policy FILE [options]

@@ -11,7 +11,7 @@ import type { JsonObject } from '../../shared/json/value.ts';
 import { jsonObject } from '../../shared/json/value.ts';
 import { SegmentReader } from '../audit/reader.ts';
 import type { LogFiles } from '../audit/walk.ts';
-import { visible } from './visible.ts';
+import { visible } from '../../shared/cli/visible.ts';
 
 /** One row of one of the logs. */
 export interface ShownRow {

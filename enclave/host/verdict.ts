@@ -17,7 +17,7 @@ import { epochOf } from '../audit/files.ts';
 import { createNativeVerify } from '../audit/key.ts';
 import { SegmentReader } from '../audit/reader.ts';
 import type { LogFiles } from '../audit/walk.ts';
-import { visible } from './visible.ts';
+import { visible } from '../../shared/cli/visible.ts';
 
 export interface DirectoryReport extends LogReport {
   readonly dir: string;

@@ -7,7 +7,7 @@ import { wireJson } from '../../../shared/json/canonical.ts';
 import { jsonObject } from '../../../shared/json/value.ts';
 import { readPolicy } from '../../policy/document.ts';
 import { warnings } from '../../policy/warnings.ts';
-import { visible } from '../visible.ts';
+import { visible } from '../../../shared/cli/visible.ts';
 import type { PolicyIo } from './replay-command.ts';
 
 /** Runs the command and returns its exit code: 0 valid, 1 with --strict and warnings. Throws Usage (POLICY_INVALID). */

@@ -9,7 +9,7 @@ import { isJsonObject, jsonObject } from '../../../shared/json/value.ts';
 import { lookupMethod } from '../../../shared/mcp/methods.ts';
 import { loadPolicy } from '../../policy/compile.ts';
 import type { Policy, PolicyDecision, Step } from '../../policy/types.ts';
-import { visible } from '../visible.ts';
+import { visible } from '../../../shared/cli/visible.ts';
 import type { PolicyIo } from './replay-command.ts';
 
 function usage(problem: string, hint = 'see: mcp-bastion policy --help'): Usage {

@@ -12,7 +12,7 @@ import { REPLAY_NAMES_BYTES_MAX } from '../../../shared/limits.ts';
 import { SegmentReader } from '../../audit/reader.ts';
 import { findLogs } from '../../audit/walk.ts';
 import { loadPolicy } from '../../policy/compile.ts';
-import { visible } from '../visible.ts';
+import { visible } from '../../../shared/cli/visible.ts';
 import type { ReplayReport } from './replay.ts';
 import { Replay } from './replay.ts';
 

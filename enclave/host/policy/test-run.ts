@@ -11,7 +11,7 @@ import { parseStrictJson } from '../../../shared/json/parse.ts';
 import { lookupMethod } from '../../../shared/mcp/methods.ts';
 import { loadPolicy } from '../../policy/compile.ts';
 import type { Policy, PolicyDecision } from '../../policy/types.ts';
-import { visible } from '../visible.ts';
+import { visible } from '../../../shared/cli/visible.ts';
 import type { PolicyIo } from './replay-command.ts';
 import type { PolicyTest, PolicyTests } from './test-file.ts';
 import { parsePolicyTests } from './test-file.ts';

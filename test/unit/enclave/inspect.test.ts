@@ -8,7 +8,7 @@ import Database from 'better-sqlite3';
 import { anchorPath, segmentPath } from '../../../enclave/audit/files.ts';
 import { addTrust, readTrust, trustPath } from '../../../enclave/audit/trust.ts';
 import { inspectLog } from '../../../enclave/host/inspect.ts';
-import { visible } from '../../../enclave/host/visible.ts';
+import { visible } from '../../../shared/cli/visible.ts';
 import { Unavailable } from '../../../shared/errors.ts';
 import { BOOT, groups, key, NOW, openWriter, row, writeLog } from '../../harness/logs.ts';
 
