@@ -21,12 +21,13 @@ async function withRedaction(verdict: Verdict, redacted: Promise<RedactedMessage
 
 /** A request or notification that goes in this direction. */
 export function redactedRequest(asking: Asking, dir: Direction, method: string, verdict: Verdict): Promise<Verdict> {
-  return withRedaction(verdict, verdict.kind === 'forward' ? redactRequest(redactOf(asking), dir, method, verdict.value) : null);
+  const looks = verdict.kind === 'forward' && asking.policy.redacts(dir, asking.server);
+  return withRedaction(verdict, looks ? redactRequest(redactOf(asking), dir, method, verdict.value) : null);
 }
 
 /** The answer to a request of this method; `dir` is the answer's way. */
 export function redactedAnswer(asking: Asking, dir: Direction, method: string, verdict: Verdict): Promise<Verdict> {
-  if (verdict.kind !== 'forward') return Promise.resolve(verdict);
+  if (verdict.kind !== 'forward' || !asking.policy.redacts(dir, asking.server)) return Promise.resolve(verdict);
   const redact = redactOf(asking);
   const isError = verdict.value['error'] !== undefined;
   return withRedaction(verdict, isError ? redactError(redact, dir, verdict.value) : redactResult(redact, dir, method, verdict.value));

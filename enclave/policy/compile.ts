@@ -59,6 +59,7 @@ export function compilePolicy(document: PolicyDocument, digest: string): Policy 
       defaults,
       otherwise: document.default,
     }),
+    redacts: (direction, server) => redaction.redacts(direction, server),
     redact: (direction, server, value) => redaction.redact(direction, server, value),
     scrubPatterns,
     scrubText: (text) => scrubber.text(text) ?? MASKED,

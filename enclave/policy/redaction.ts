@@ -11,6 +11,8 @@ import type { Redaction, RedactionPattern } from './types.ts';
 export interface PolicyRedaction {
   /** Everything that any of them takes out. */
   readonly patterns: readonly RedactionPattern[];
+  /** False where there is nothing to look for, so that messages need not be taken apart. */
+  redacts(direction: Direction, server: string): boolean;
   redact(direction: Direction, server: string, value: JsonValue): Promise<Redaction>;
   close(): Promise<void>;
 }
@@ -29,6 +31,7 @@ function patternsOf(entries: readonly RedactionDocument[], place: string): Redac
 /** Redactors of one direction: those of servers with patterns of their own, and one for all others. */
 class OneWay {
   readonly patterns: readonly RedactionPattern[];
+  readonly #hasCommon: boolean;
   readonly #others: Redactor;
   readonly #own: ReadonlyMap<string, Redactor>;
 
@@ -36,8 +39,13 @@ class OneWay {
     const whole = patternsOf(document[key], name);
     const own = [...document.servers].filter(([, section]) => section[key].length > 0).map(([server, section]) => [server, patternsOf(section[key], `servers.${server}.${name}`)] as const);
     this.patterns = [...whole, ...own.flatMap(([, patterns]) => patterns)];
+    this.#hasCommon = whole.length > 0;
     this.#others = createRedactor({ patterns: whole });
     this.#own = new Map(own.map(([server, patterns]) => [server, createRedactor({ patterns: [...patterns, ...whole] })]));
+  }
+
+  has(server: string): boolean {
+    return this.#hasCommon || this.#own.has(server);
   }
 
   redact(server: string, value: JsonValue): Promise<Redaction> {
@@ -54,6 +62,7 @@ export function createRedaction(document: PolicyDocument): PolicyRedaction {
   const toClient = new OneWay(document, 'redactResults', 'redact_results');
   return {
     patterns: [...toServer.patterns, ...toClient.patterns],
+    redacts: (direction, server) => (direction === 'c2s' ? toServer : toClient).has(server),
     redact: (direction, server, value) => (direction === 'c2s' ? toServer : toClient).redact(server, value),
     close: async () => {
       await Promise.all([toServer.close(), toClient.close()]);

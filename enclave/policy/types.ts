@@ -180,6 +180,8 @@ export interface Policy {
    * and numbers by their text, at any depth.
    */
   redact(direction: Direction, server: string, value: JsonValue): Promise<Redaction>;
+  /** False where `redact` would change nothing, whatever the value. */
+  redacts(direction: Direction, server: string): boolean;
   /** What is taken out of everything that is stored or logged: `redact_args` and the built-in credential patterns. */
   readonly scrubPatterns: readonly RedactionPattern[];
   /** The same, applied to a line of text. */
