@@ -253,6 +253,8 @@ test('a client that reads nothing can still end the gateway with a signal, and n
   const command = server("if (m.method === 'ping') return out({ id: m.id, result: { x: 'y'.repeat(200000) } });");
   const child = spawn(process.execPath, [launcher, 'up', '--policy', join(folder, 'policy.yaml'), '--state', join(folder, 'state'), '--', ...command, folder]);
   const ended = new Promise((resolve) => child.on('exit', resolve));
+  // From its first line on it is ready to be told to end.
+  await new Promise((resolve) => void child.stderr.once('data', resolve));
   child.stderr.resume();
   for (let id = 0; id < 50; id += 1) child.stdin.write(`{"jsonrpc":"2.0","id":${id},"method":"ping"}\n`);
   await pause(1500);
