@@ -41,7 +41,7 @@ function open(visit: Route['visit'], more: Partial<DoorOptions> = {}) {
   const say = (...words: unknown[]): void => void said.push(words.join(' '));
   const house = {
     clock: { now: () => 1000, mono: () => 0 },
-    policy: { digest: 'ab'.repeat(32) },
+    policies: { current: { digest: 'ab'.repeat(32) } },
     recorder: { available: true, append: ({ fields }: { fields: { code: string } }) => Promise.resolve(void rows.push(fields.code)) },
     log: { warn: say, error: say },
   } as unknown as House;
