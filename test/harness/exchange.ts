@@ -6,6 +6,7 @@ import type { Clock } from '../../enclave/exchange/parts.ts';
 import type { Log } from '../../enclave/log.ts';
 import { emptyPinBook } from '../../enclave/pins/book.ts';
 import { loadPolicy } from '../../enclave/policy/compile.ts';
+import { Limiter } from '../../enclave/policy/limiter.ts';
 
 const nothing = (): void => undefined;
 const silent: Log = { decision: nothing, info: nothing, warn: nothing, error: nothing, upstream: nothing, flush: () => Promise.resolve() };
@@ -29,6 +30,7 @@ export async function wires(policyText: string, recorder: Recorder, clock: Clock
     session: '0123456789abcdef',
     policies: { current: await loadPolicy(new TextEncoder().encode(policyText)) },
     recorder,
+    limiter: new Limiter(),
     pins: emptyPinBook(),
     log: silent,
     clock,
